@@ -1,0 +1,158 @@
+"""What a stage is. A map stage decides on each document alone; a dedup stage needs all of them.
+
+Measuring and deciding are apart: a stage *measures* a value for each document, a *rule* compares it with a limit,
+and the first rule that hits, in the stage's order, names the removal. A new rule is one class in one file: see
+``RuleStage`` and CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from gpurefine.documents import Batch
+
+COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One reason for removal: a document leaves when ``value comparison limit``. NaN is never compared true.
+
+    Two rules of one name are two sides of one limit (``Rule("words", "<", 50)``, ``Rule("words", ">", 100_000)``).
+    """
+
+    name: str
+    comparison: Literal[">", ">=", "<", "<="]
+    limit: float
+
+
+@dataclass
+class Verdict:
+    """What one rule says of every document of a batch.
+
+    Attributes
+    ----------
+    rule : its name inside the stage
+    removed : bool, (n,)
+    value : float64, (n,), NaN where there is none; or None for a rule without a measure
+    limit : what the value was compared with, or None
+    evidence : a string or None for each document (the word, the label, the exception); or None for none at all
+    final : the document cannot go on whatever the mode (there is no text), so annotate mode removes it too
+    """
+
+    rule: str
+    removed: np.ndarray
+    value: np.ndarray | None = None
+    limit: float | None = None
+    evidence: Sequence[str | None] | None = None
+    final: bool = False
+
+
+@dataclass
+class Outcome:
+    """What a map stage made of a batch: the same rows, changed columns, and its verdicts in the order of its rules.
+
+    ``measured`` holds the values for ``stats/`` by rule name (float64, (n,), NaN where not measured).
+    A stage that changes text must keep the unchanged text of rows that a verdict removes.
+    """
+
+    batch: Batch
+    verdicts: list[Verdict] = field(default_factory=list)
+    measured: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Where models, vocabularies and lists are kept, and whether the network may be asked for them."""
+
+    cache: Path
+    offline: bool = False
+
+
+class Stage(BaseModel):
+    """Base of all stages: parameters are the fields, each with its default and its documentation.
+
+    A stage file is found by its name: ``quality`` is the class with ``kind = "quality"`` in
+    ``gpurefine/stages/quality.py``; ``package.module:Class`` names one elsewhere.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    kind: ClassVar[str]
+    as_: str | None = Field(None, alias="as", description="name of the stage in reports; default its kind")
+
+    @property
+    def name(self) -> str:
+        """The stage's name in ``removed/`` and reports."""
+        return self.as_ or self.kind
+
+    def provide(self, resources: Resources) -> dict[str, str]:
+        """Make sure that all the stage needs is there, before the run writes anything.
+
+        Returns
+        -------
+        What decides besides the parameters, for the manifest: names and sha256 of models and lists.
+
+        Raises
+        ------
+        ResourceError
+            if something is missing and cannot be had; the sentence says how to get it
+        """
+        return {}
+
+
+class MapStage(Stage):
+    """A stage that decides on each document alone."""
+
+    #: Rules whose removals may differ between machines (time and memory limits); they are counted apart.
+    machine_dependent: ClassVar[frozenset[str]] = frozenset()
+
+    def open(self, resources: Resources) -> Any:
+        """Open what is needed once a worker (a model, a child process); it is handed to ``apply``.
+
+        It may have a method ``close()``, called when the worker ends. Nothing is fetched here: ``provide`` did.
+        """
+        return None
+
+    def apply(self, batch: Batch, tool: Any) -> Outcome:
+        """Judge a batch. ``tool`` is what ``open`` returned. Deterministic, a function of each row alone."""
+        raise NotImplementedError(f"{type(self).__name__} has no apply")
+
+
+class RuleStage(MapStage):
+    """A map stage that measures numbers and compares them: say ``measure`` and ``rules`` and nothing else."""
+
+    def rules(self) -> list[Rule]:
+        """The rules in the order in which they name a removal."""
+        raise NotImplementedError(f"{type(self).__name__} has no rules")
+
+    def measure(self, batch: Batch) -> dict[str, np.ndarray]:
+        """float64, (n,) for each rule name. A fraction is one float64 division, so that all devices agree."""
+        raise NotImplementedError(f"{type(self).__name__} has no measure")
+
+    def apply(self, batch: Batch, tool: Any = None) -> Outcome:
+        """Measure, then compare."""
+        measured = self.measure(batch)
+        verdicts = []
+        for rule in self.rules():
+            value = measured[rule.name]
+            verdicts.append(Verdict(rule.name, COMPARISONS[rule.comparison](value, rule.limit), value, rule.limit))
+        return Outcome(batch, verdicts, measured)
+
+
+class DedupStage(Stage):
+    """A stage that needs all documents: it emits keys, and documents with equal keys collide."""
+
+    #: Column names and dtypes of the keys this kind emits, most significant first (uint64 each).
+    key_columns: ClassVar[tuple[str, ...]]
+
+    def keys(self, batch: Batch) -> list[np.ndarray]:
+        """One uint64 array (n,) for each of ``key_columns``."""
+        raise NotImplementedError(f"{type(self).__name__} has no keys")

@@ -1,0 +1,46 @@
+"""Data files of the rules that depend on the language: stop words and line patterns (``configs/languages/``)."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from gpurefine.errors import ConfigError
+
+
+class LinePatterns(BaseModel):
+    """Patterns of the line rules; see ``gpurefine.stages.lines`` for what each list does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    counters: tuple[tuple[str, str], ...] = ()
+    prefix: tuple[str, ...] = ()
+    suffix: tuple[str, ...] = ()
+    anywhere: tuple[str, ...] = ()
+
+
+class LanguageData(BaseModel):
+    """All that the rules know of one language."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stop_words: tuple[str, ...]
+    lines: LinePatterns
+
+
+def load_language(code: str) -> LanguageData:
+    """The data file of a language, by its fastText code (``en``).
+
+    Raises
+    ------
+    ConfigError
+        if there is no data file for that language
+    """
+    folder = files("gpurefine.configs") / "languages"
+    path = folder / f"{code}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+        raise ConfigError(f"no rule data for language '{code}': known are {known}; pass the lists in the config instead")
+    return LanguageData.model_validate(yaml.safe_load(path.read_text("utf-8")))
