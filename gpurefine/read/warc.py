@@ -1,0 +1,114 @@
+"""WARC files: a byte range of a file -> its records, in order, and the damaged regions between them.
+
+This is where reading begins; what becomes of a record is decided after it. Nothing in a file makes this fail, hang or
+hold more than a few blocks: what cannot be read is a ``Damage``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpurefine.errors import InputError
+from gpurefine.read.members import MAGIC, find_member, member_start, read_members
+from gpurefine.read.records import (
+    MAX_BLOCK,
+    RECORD_START,
+    Damage,
+    WarcRecord,
+    find_record,
+    is_record_start,
+    read_records,
+)
+from gpurefine.read.window import FileSource, Window, open_binary
+
+__all__ = ["MAX_BLOCK", "Damage", "WarcRecord", "WarcSplit"]
+
+#: A file without a record in its first bytes, this many, is not read as a WARC.
+HEAD = 16 << 20
+
+
+class WarcSplit:
+    """The records of a WARC that start in a byte range. Iterate over it once.
+
+    A split owns what starts in ``[begin, end)``: gzip members, records of a plain file, damaged regions. It reads
+    beyond ``end`` to finish the last one. A split that does not begin at 0 is read from the first place in it that
+    looks like a record start, which may be inside a page that contains a WARC: compare ``last_end`` of one split with
+    ``first_start`` of the next (``gpurefine.read.splits.next_correction``) and read again from the right ``start``.
+    The records and damaged regions of all splits are then those of the whole file, whatever the boundaries.
+
+    Parameters
+    ----------
+    path : local file, or a URL that fsspec can open; plain or gzip, which its first bytes decide and not its name
+    begin, end : range of bytes; None ends it where the file ends
+    start : where to start instead of searching; at or beyond ``end`` the split is empty
+    max_block : bytes of a record's block that are kept. About three times as much memory is held at most
+
+    Attributes
+    ----------
+    first_start : once iterated, the offset at which the first member, record or damaged region began; None if the split
+        holds none
+    last_end : once iterated, the offset at which the last one ended, where the next one starts; the file's size after
+        the last of all; None if the split holds none
+
+    Raises
+    ------
+    InputError
+        on iteration, if the file cannot be opened or is no WARC. An empty file is a WARC without records.
+    """
+
+    def __init__(
+        self, path: str, begin: int = 0, end: int | None = None, *, start: int | None = None, max_block: int = MAX_BLOCK
+    ) -> None:
+        self.path = path
+        self.begin = begin
+        self.end = end
+        self.start = 0 if begin == 0 and start is None else start
+        self.max_block = max_block
+        self.first_start: int | None = None
+        self.last_end: int | None = None
+
+    def __iter__(self) -> Iterator[WarcRecord | Damage]:
+        file, size = open_binary(self.path)
+        with file:
+            end = size if self.end is None else min(self.end, size)
+            at = self.start
+            if (self.begin if at is None else at) >= end:
+                return
+            window = Window(FileSource(file, size))
+            gzip = _is_gzip(window, self.path)
+            if at is None:
+                window.move(self.begin)
+                at = (find_member if gzip else find_record)(window, self.begin, end)
+            if at is None:
+                return
+            self.first_start = at
+            self.last_end = yield from (read_members if gzip else read_records)(window, at, end, self.max_block)
+
+
+def _is_gzip(window: Window, path: str) -> bool:
+    """Whether a file, seen from its start, consists of gzip members; False for a plain WARC, InputError for neither."""
+    compressed = window.view(0, len(MAGIC)) == MAGIC
+    start = member_start(window, 0) if compressed else window.view(0, 256)
+    if RECORD_START.match(start) or (compressed and not start):
+        return compressed
+    # The first record is damaged, or the file is no WARC. A plain record that another one follows is no chance: it
+    # comes before the members that a page of a plain file may contain.
+    record = find_record(window, 0, HEAD)
+    if record is not None and _is_followed(window, record):
+        return False
+    window.move(0)
+    if find_member(window, 0, HEAD) is not None:
+        return True
+    if record is not None:
+        return False
+    if start.startswith(b"filedesc:"):
+        raise InputError(f"{path} is an ARC file, the format before WARC: convert it, as 'warcio recompress' does")
+    raise InputError(
+        f"{path} is no WARC: its first {HEAD >> 20} MiB hold no record; expected a WARC or WET file, plain or gzip"
+    )
+
+
+def _is_followed(window: Window, at: int) -> bool:
+    record = next(read_records(window, at, at + 1, 0))
+    end = record.offset + record.length
+    return isinstance(record, WarcRecord) and (not window.fill(end + 1) or is_record_start(window, end))
