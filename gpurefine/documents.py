@@ -32,33 +32,37 @@ SOURCE_FIELDS = [
 PAGE_SCHEMA = pa.schema([*SOURCE_FIELDS, pa.field("html", TEXT)])
 
 #: A document between two steps.
-DOCUMENT_SCHEMA = pa.schema([
-    *SOURCE_FIELDS,
-    pa.field("language", TEXT),
-    pa.field("language_score", pa.float64()),
-    pa.field("text", TEXT),
-])
+DOCUMENT_SCHEMA = pa.schema(
+    [
+        *SOURCE_FIELDS,
+        pa.field("language", TEXT),
+        pa.field("language_score", pa.float64()),
+        pa.field("text", TEXT),
+    ]
+)
 
 #: A kept document in ``refined/``: n_tokens counts GPT-2 tokens of ``text``.
 REFINED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("n_tokens", pa.int64()))
 
 #: A removal in ``removed/``: stage, rule, the measured value and its limit (null where there is none), the evidence
 #: (the word, the label, the exception), cluster and survivor where a dedup removed it, the text where there was one.
-REMOVED_SCHEMA = pa.schema([
-    pa.field("id", TEXT),
-    pa.field("url", TEXT),
-    pa.field("file", TEXT),
-    pa.field("offset", pa.int64()),
-    pa.field("length", pa.int64()),
-    pa.field("stage", TEXT),
-    pa.field("rule", TEXT),
-    pa.field("value", pa.float64()),
-    pa.field("limit", pa.float64()),
-    pa.field("evidence", TEXT),
-    pa.field("cluster", TEXT),
-    pa.field("survivor", TEXT),
-    pa.field("text", TEXT),
-])
+REMOVED_SCHEMA = pa.schema(
+    [
+        pa.field("id", TEXT),
+        pa.field("url", TEXT),
+        pa.field("file", TEXT),
+        pa.field("offset", pa.int64()),
+        pa.field("length", pa.int64()),
+        pa.field("stage", TEXT),
+        pa.field("rule", TEXT),
+        pa.field("value", pa.float64()),
+        pa.field("limit", pa.float64()),
+        pa.field("evidence", TEXT),
+        pa.field("cluster", TEXT),
+        pa.field("survivor", TEXT),
+        pa.field("text", TEXT),
+    ]
+)
 
 #: Bits of a document number that count the row inside its partition; the bits above are the partition.
 ROW_BITS = 32

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-import yaml
+
 from pydantic import BaseModel, ConfigDict
 
 from gpurefine.errors import ConfigError
+from gpurefine.yamlfile import parse_yaml
 
 
 class LinePatterns(BaseModel):
@@ -42,5 +43,7 @@ def load_language(code: str) -> LanguageData:
     path = folder / f"{code}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
-        raise ConfigError(f"no rule data for language '{code}': known are {known}; pass the lists in the config instead")
-    return LanguageData.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        raise ConfigError(
+            f"no rule data for language '{code}': known are {known}; pass the lists in the config instead"
+        )
+    return LanguageData.model_validate(parse_yaml(path.read_text("utf-8")))

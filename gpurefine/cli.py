@@ -1,0 +1,262 @@
+"""The command line: parse, call the API, print. Exit codes: 0 done, 1 failed midway, 2 refused before writing."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+import gpurefine
+from gpurefine.errors import ConfigError, GpurefineError
+
+app = typer.Typer(
+    name="gpurefine",
+    help="Refines web crawls (WARC) into pre-training corpora (Parquet), and says of every removed page why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+fetch_app = typer.Typer(help="Fetch models and block lists into the cache.", no_args_is_help=True)
+app.add_typer(fetch_app, name="fetch")
+
+ConfigArgument = Annotated[str, typer.Argument(help="a preset's name or a YAML file", show_default=False)]
+InputsArgument = Annotated[list[str], typer.Argument(help="WARC files or globs", show_default=False)]
+OutputOption = Annotated[Path, typer.Option("-o", "--output", help="the run directory", show_default=False)]
+WorkersOption = Annotated[int | None, typer.Option(help="worker processes, default one a core", show_default=False)]
+MemoryOption = Annotated[
+    str | None, typer.Option(help="bytes for keys and tables of all workers (8GiB), default 70 % of what is free")
+]
+SetOption = Annotated[list[str], typer.Option("--set", help="KEY=VALUE changes a parameter; may be repeated")]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="use models and lists of the cache only")]
+BackendOption = Annotated[str, typer.Option(help="auto, cpu or gpu")]
+SchedulerOption = Annotated[str | None, typer.Option(help="address or file of a Dask scheduler to use")]
+PartitionOption = Annotated[
+    str | None, typer.Option("--partition-size", help="bytes of input in a partition (32MiB); never changes a result")
+]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="delete what an earlier run left there and start over")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="show no progress")]
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def parse_bytes(text: str | None) -> int | None:
+    """``8GiB``, ``500MB`` or a plain number as bytes. Raises ConfigError for anything else."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", text.lower())
+    if not match:
+        raise ConfigError(f"'{text}' is no size in bytes: expected for example 500MB or 8GiB")
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show a traceback with an error; may stand anywhere")] = False,
+) -> None:
+    """Options that stand before the command."""
+    if version:
+        print(gpurefine.__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    config: ConfigArgument,
+    inputs: InputsArgument,
+    output: OutputOption,
+    backend: BackendOption = "auto",
+    workers: WorkersOption = None,
+    memory: MemoryOption = None,
+    scheduler: SchedulerOption = None,
+    partition_size: PartitionOption = None,
+    set_: SetOption = [],  # noqa: B006 - typer copies it
+    offline: OfflineOption = False,
+    fresh: FreshOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Refine a crawl. The same command goes on where a run was stopped."""
+    result = gpurefine.run(
+        config,
+        inputs,
+        output,
+        overrides=set_,
+        backend=backend,
+        workers=workers,
+        memory=parse_bytes(memory),
+        scheduler=scheduler,
+        partition_bytes=parse_bytes(partition_size),
+        offline=offline,
+        fresh=fresh,
+        quiet=quiet,
+    )
+    print_waterfall(result)
+
+
+@app.command()
+def demo(
+    output: OutputOption = Path("gpurefine-demo"),
+    workers: WorkersOption = None,
+    offline: OfflineOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a small crawl, refine it, and show what each rule removed and an example of each."""
+    from gpurefine.demo.run import run_demo
+
+    result = run_demo(output, workers=workers, offline=offline, quiet=quiet)
+    print_waterfall(result)
+    print_examples(result)
+    print(f"\nThe crawl and its results are in {output}/. Look into them:")
+    print(f"  gpurefine explain {output}/run {result.removed(columns=['url']).url.dropna().iloc[0]}")
+
+
+@app.command()
+def plan(
+    config: ConfigArgument,
+    inputs: InputsArgument,
+    workers: WorkersOption = None,
+    memory: MemoryOption = None,
+    partition_size: PartitionOption = None,
+    set_: SetOption = [],  # noqa: B006 - typer copies it
+    offline: OfflineOption = False,
+) -> None:
+    """Show steps, partitions, memory, disk and time of a run without starting it."""
+    from gpurefine.engine.estimate import estimate_lines
+    from gpurefine.engine.run import prepare
+
+    prepared = prepare(
+        gpurefine.load_pipeline(config, set_),
+        inputs,
+        workers=workers,
+        memory=parse_bytes(memory),
+        partition_bytes=parse_bytes(partition_size),
+        offline=offline,
+    )
+    for line in estimate_lines(prepared):
+        print(line)
+
+
+@app.command()
+def presets() -> None:
+    """List the presets with what they reproduce."""
+    table = Table("preset", "what it does", "stages")
+    for name in gpurefine.presets():
+        pipeline = gpurefine.load_pipeline(name)
+        table.add_row(name, pipeline.description.strip(), ", ".join(stage.name for stage in pipeline.stages))
+    Console().print(table)
+
+
+@app.command()
+def explain(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="a run directory", show_default=False)],
+    id_or_url: Annotated[str, typer.Argument(metavar="ID-or-URL", show_default=False)],
+) -> None:
+    """Say what became of a page and why."""
+    found = gpurefine.open_run(run_directory).explain(id_or_url)
+    for number, row in enumerate(found.to_dict("records")):
+        if number:
+            print()
+        for key, value in row.items():
+            if value is None or value != value or str(value) == "<NA>":
+                continue
+            print(f"{key:>9}: {_printable(value)}")
+
+
+@fetch_app.command("models")
+def fetch_models_command(offline: OfflineOption = False) -> None:
+    """Fetch the language model and the GPT-2 vocabulary."""
+    from gpurefine.resources.cache import default_resources
+    from gpurefine.resources.models import fetch_models
+
+    for name, path, sha256 in fetch_models(default_resources(offline)):
+        print(f"{name}  {path}  sha256 {sha256}")
+
+
+@fetch_app.command("lists")
+def fetch_lists_command(
+    source: Annotated[Path | None, typer.Option("--from", help="a folder in UT1 layout instead of the network")] = None,
+    offline: OfflineOption = False,
+) -> None:
+    """Fetch the URL block list and compile it."""
+    from gpurefine.resources.cache import default_resources
+    from gpurefine.resources.lists import fetch_lists
+
+    found = fetch_lists(default_resources(offline), source)
+    print(found)
+
+
+def print_waterfall(result: gpurefine.Run) -> None:
+    """The waterfall of a finished run as a table."""
+    summary = result.summary()
+    has_reference = any(entry["reference"] is not None for entry in summary["waterfall"])
+    table = Table("stage", "rule", title=f"{summary['name']}: {summary['records']:,} records")
+    for heading in ("removed", "left", "share left", *(["published"] if has_reference else [])):
+        table.add_column(heading, justify="right")
+    for entry in summary["waterfall"]:
+        reference = [_share(entry["reference"])] if has_reference else []
+        cells = [f"{entry['removed']:,}", f"{entry['left']:,}", _share(entry["share_left"]), *reference]
+        table.add_row(f"[bold]{entry['stage']}[/bold]", "", *cells)
+        for rule, removed in entry["rules"].items():
+            table.add_row("", rule, f"{removed:,}", "", "", *[""] * len(reference))
+    console = Console()
+    console.print(table)
+    tokens = f", {summary['tokens']:,} GPT-2 tokens" if summary["tokens"] is not None else ""
+    console.print(
+        f"kept {summary['kept']:,} documents, {summary['text_bytes'] / 1e6:,.1f} MB of text{tokens} -> {result.path}"
+    )
+    limited = sum(summary["removed_by_machine_limits"].values())
+    if limited:
+        console.print(f"{limited:,} pages fell to a time or memory limit; another machine may keep them")
+
+
+def print_examples(result: gpurefine.Run) -> None:
+    """One removed page of each rule, with value, limit and evidence."""
+    table = Table("removed by", "page", "value", "limit", "evidence", title="one page of each rule")
+    removed = result.removed(columns=["stage", "rule", "url", "value", "limit", "evidence"])
+    for (stage, rule), group in removed.groupby(["stage", "rule"], sort=True):
+        row = group.iloc[0]
+        table.add_row(
+            f"{stage}:{rule}",
+            escape(_printable(row.url, 60)),
+            _number(row.value),
+            _number(row.limit),
+            escape(_printable(row.evidence, 40)),
+        )
+    Console().print(table)
+
+
+def _number(value: object) -> str:
+    return "" if value is None or value != value or str(value) == "<NA>" else f"{float(str(value)):.4g}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
+
+
+def _printable(value: object, length: int = 2000) -> str:
+    """Text from a page, fit for a terminal: no control characters, bounded."""
+    text = "" if value is None or str(value) == "<NA>" else str(value)
+    text = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text[: length + 1])
+    return text if len(text) <= length else text[:length] + "..."
+
+
+def main() -> None:
+    """Entry point: errors of ours become one sentence and an exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
+    except (GpurefineError, OSError) as error:
+        if debug:
+            raise
+        if isinstance(error, GpurefineError):
+            print(f"gpurefine: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"gpurefine: {where}{error.strerror or error}; the same command goes on", file=sys.stderr)
+        sys.exit(1)

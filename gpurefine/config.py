@@ -1,0 +1,264 @@
+"""A pipeline: YAML file or preset name -> checked stage objects. First room of a run; nothing is executed here.
+
+A pipeline is an ordered list of stages with all parameters spelled out, plus what to read and what to write.
+Stages are found by their kind (``quality`` -> ``gpurefine/stages/quality.py``; ``dedup.exact`` ->
+``gpurefine/dedup/exact.py``; ``package.module:Class`` -> yours), so that a new one is registered nowhere.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+
+from gpurefine.errors import ConfigError
+from gpurefine.stages.base import DedupStage, MapStage, Stage
+from gpurefine.yamlfile import parse_yaml
+
+
+class InputOptions(BaseModel):
+    """What is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mime: tuple[str, ...] = Field(("text/html", "application/xhtml+xml"), description="media types that are pages")
+    dump: str | None = Field(None, description="name of the crawl where the path names none (CC-MAIN-2023-06)")
+    max_body: int = Field(20 << 20, gt=0, description="largest body of a page in bytes, before and after decoding")
+
+
+class OutputOptions(BaseModel):
+    """What is written beside ``refined/``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    removed_text: bool = Field(True, description="keep the text of removed documents in removed/")
+    stats: bool = Field(False, description="write all measured values to stats/")
+    tokens: bool = Field(True, description="count the GPT-2 tokens of kept documents")
+    keep_work: bool = Field(False, description="leave work/ (intermediate documents and key files) when complete")
+
+
+class Reference(BaseModel):
+    """Published shares that a waterfall is shown beside."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    kept_after: dict[str, float] = Field(description="share of all records left after a stage, by stage name")
+
+
+class Pipeline(BaseModel):
+    """A pipeline with every parameter checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    description: str = ""
+    seed: int = Field(0, ge=0, lt=1 << 64, description="seed of all random decisions (survivors, samples)")
+    annotate: bool = Field(False, description="measure every rule and remove nothing that has a text")
+    input: InputOptions = InputOptions()
+    output: OutputOptions = OutputOptions()
+    stages: tuple[SerializeAsAny[Stage], ...]
+    reference: Reference | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """The whole pipeline as plain data, every default spelled out: for the manifest and ``plan``."""
+        data = self.model_dump(mode="json", by_alias=True)
+        data["stages"] = [{stage.kind: stage.model_dump(mode="json", by_alias=True)} for stage in self.stages]
+        return data
+
+
+def fingerprint(data: Any) -> str:
+    """sha256 of plain data in one canonical form: equal exactly when all that decides is equal."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that are installed."""
+    return sorted(entry.name[:-5] for entry in files("gpurefine.configs").iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_pipeline(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Pipeline:
+    """Read a preset or a YAML file and apply ``KEY=VALUE`` overrides.
+
+    Parameters
+    ----------
+    name_or_path : a preset's name, or a path that ends in .yaml or .yml or holds a slash
+    overrides : each ``seed=1``, ``output.stats=true`` or ``STAGE.parameter=value``; the value is YAML
+
+    Raises
+    ------
+    ConfigError
+        for an unknown preset, a missing file, a misspelt key or a value of the wrong type
+    """
+    text, origin = _read(str(name_or_path))
+    try:
+        data = parse_yaml(text)
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        where = f" line {place.line + 1}" if place else ""
+        raise ConfigError(f"{origin}{where} is not YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{origin}: expected a mapping with 'name' and 'stages', found {type(data).__name__}")
+    return pipeline_from_data(data, overrides, origin)
+
+
+def pipeline_from_data(data: dict[str, Any], overrides: Sequence[str] = (), origin: str = "the config") -> Pipeline:
+    """A pipeline from plain data, as a YAML file holds it. Raises ConfigError."""
+    stages = data.get("stages")
+    if not isinstance(stages, list) or not stages:
+        raise ConfigError(f"{origin}: 'stages' must be a list with at least one stage")
+    parsed = _numbered([_stage_entry(entry, origin) for entry in stages])
+    top = {key: value for key, value in data.items() if key != "stages"}
+    for override in overrides:
+        _override(top, parsed, override)
+    objects = tuple(_build_stage(kind, name, parameters, origin) for kind, name, parameters in parsed)
+    try:
+        return Pipeline(**top, stages=objects)
+    except ValidationError as error:
+        raise _config_error(error, Pipeline, origin) from None
+
+
+def _read(name_or_path: str) -> tuple[str, str]:
+    """The YAML text and what to call it in errors."""
+    looks_like_path = name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path
+    if not looks_like_path:
+        if name_or_path not in preset_names():
+            hint = _nearest(name_or_path, preset_names())
+            raise ConfigError(
+                f"no preset is called '{name_or_path}'{hint}; `gpurefine presets` lists them, and a file needs .yaml"
+            )
+        return (files("gpurefine.configs") / f"{name_or_path}.yaml").read_text("utf-8"), f"preset {name_or_path}"
+    try:
+        return Path(name_or_path).read_text("utf-8"), name_or_path
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"cannot read the config {name_or_path}: {reason}") from None
+
+
+def _stage_entry(entry: Any, origin: str) -> tuple[str, dict[str, Any]]:
+    """One element of ``stages``: ``kind`` or ``{kind: {parameter: value}}``."""
+    if isinstance(entry, str):
+        return entry, {}
+    if isinstance(entry, dict) and len(entry) == 1:
+        kind, parameters = next(iter(entry.items()))
+        if isinstance(kind, str) and isinstance(parameters or {}, dict):
+            return kind, dict(parameters or {})
+    raise ConfigError(f"{origin}: each stage is 'kind: {{parameters}}', found {entry!r}")
+
+
+def _numbered(entries: Iterable[tuple[str, dict[str, Any]]]) -> list[tuple[str, str, dict[str, Any]]]:
+    """(kind, name, parameters): the name is ``as``, else the kind, numbered from the second of a name."""
+    seen: dict[str, int] = {}
+    result = []
+    for kind, parameters in entries:
+        name = str(parameters.pop("as", None) or kind.rsplit(":", 1)[-1])
+        seen[name] = seen.get(name, 0) + 1
+        result.append((kind, name if seen[name] == 1 else f"{name}-{seen[name]}", parameters))
+    return result
+
+
+def find_stage(kind: str, origin: str = "the config") -> type[Stage]:
+    """The class of a stage kind. Raises ConfigError when there is none, with the nearest known kind."""
+    if ":" in kind:
+        module_name, class_name = kind.split(":", 1)
+        # a rule in a file of the user's beside the config is found as it is in a script
+        if "" not in sys.path and str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))
+        try:
+            found = getattr(importlib.import_module(module_name), class_name)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"{origin}: no stage at '{kind}': {error}") from None
+        if not (isinstance(found, type) and issubclass(found, MapStage | DedupStage)):
+            raise ConfigError(f"{origin}: '{kind}' is no stage class: expected a subclass of RuleStage or MapStage")
+        return found
+    found = _installed_stage(kind)
+    if found is None:
+        raise ConfigError(f"{origin}: no stage is called '{kind}'{_nearest(kind, known_kinds())}")
+    return found
+
+
+def known_kinds() -> list[str]:
+    """All stage kinds that are installed, by the files that are there."""
+    names = [
+        prefix + entry.name[:-3]
+        for package, prefix in (("gpurefine.stages", ""), ("gpurefine.dedup", "dedup."))
+        for entry in files(package).iterdir()
+        if entry.name.endswith(".py")
+    ]
+    return sorted(name for name in names if _installed_stage(name))
+
+
+def _installed_stage(kind: str) -> type[Stage] | None:
+    """The class with this kind in the module of this name, if there are such a module and class."""
+    name = f"gpurefine.{kind}" if kind.startswith("dedup.") else f"gpurefine.stages.{kind}"
+    if not kind.replace("dedup.", "", 1).isidentifier() or importlib.util.find_spec(name) is None:
+        return None
+    for value in vars(importlib.import_module(name)).values():
+        if isinstance(value, type) and issubclass(value, Stage) and getattr(value, "kind", None) == kind:
+            return value
+    return None
+
+
+def _build_stage(kind: str, name: str, parameters: dict[str, Any], origin: str) -> Stage:
+    stage_class = find_stage(kind, origin)
+    try:
+        return stage_class(**parameters, **{"as": name})
+    except ValidationError as error:
+        raise _config_error(error, stage_class, f"{origin}, stage '{name}'") from None
+
+
+def _override(top: dict[str, Any], stages: list[tuple[str, str, dict[str, Any]]], override: str) -> None:
+    """Apply one ``KEY=VALUE`` in place."""
+    key, equals, value_text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override}: expected KEY=VALUE, for example --set language.min_score=0.8")
+    key = key.strip()
+    try:
+        value = parse_yaml(value_text)
+    except yaml.YAMLError:
+        value = value_text
+    matches = [(name, parameters) for _, name, parameters in stages if key.startswith(name + ".")]
+    if matches:
+        name, parameters = max(matches, key=lambda match: len(match[0]))
+        parameters[key[len(name) + 1 :]] = value
+        return
+    section, dot, option = key.partition(".")
+    if section not in Pipeline.model_fields or section in ("stages", "reference"):
+        names = [name for _, name, _ in stages] + ["seed", "annotate", "input", "output"]
+        raise ConfigError(f"--set {override}: this pipeline has no '{section}'{_nearest(section, names)}")
+    if dot:
+        top[section] = {**(top.get(section) or {}), option: value}
+    else:
+        top[section] = value
+
+
+def _nearest(given: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _config_error(error: ValidationError, model: type[BaseModel], origin: str) -> ConfigError:
+    """The first finding of pydantic as one sentence, with the nearest right key for a misspelt one."""
+    finding = error.errors()[0]
+    place = ".".join(str(part) for part in finding["loc"])
+    if finding["type"] == "extra_forbidden":
+        owner: type[BaseModel] = model
+        for part in finding["loc"][:-1]:
+            annotation = owner.model_fields[str(part)].annotation if str(part) in owner.model_fields else None
+            owner = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else owner
+        known = [field.alias or name for name, field in owner.model_fields.items()]
+        hint = _nearest(str(finding["loc"][-1]), known) or f"; known are {', '.join(known)}"
+        return ConfigError(f"{origin}: there is no parameter '{place}'{hint}")
+    given = finding.get("input")
+    shown = "" if finding["type"] == "missing" else f", found {given!r}"
+    return ConfigError(f"{origin}: parameter '{place}': {finding['msg']}{shown}")

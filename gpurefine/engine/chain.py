@@ -1,0 +1,211 @@
+"""A batch through the map stages of a step: who goes on, who is removed by which rule, what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from gpurefine.documents import REMOVED_SCHEMA, Batch
+from gpurefine.engine.tools import StageTools
+from gpurefine.errors import GpurefineError, RunError
+from gpurefine.frames import string_column, to_arrow
+from gpurefine.stages.base import MapStage, Outcome, Verdict
+
+#: Failures of the machine or of the installation, not of a document: they end the task.
+NOT_THE_DOCUMENT = (GpurefineError, OSError, MemoryError, ImportError)
+
+#: A stage that fails on all documents of a batch of at least this size is broken itself.
+ALL_FAILED = 8
+
+#: One row a document: the first rule that hit, and all measured values by ``stage:rule``.
+STATS_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.large_string()),
+        pa.field("file", pa.large_string()),
+        pa.field("offset", pa.int64()),
+        pa.field("removed_by", pa.large_string()),
+        pa.field("measured", pa.map_(pa.string(), pa.float64())),
+    ]
+)
+
+
+@dataclass
+class ChainResult:
+    """What became of a batch: the rows that go on, and tables for ``removed/`` and ``stats/``."""
+
+    kept: Batch
+    removed: list[pa.Table] = field(default_factory=list)
+    stats: list[pa.Table] = field(default_factory=list)
+
+
+@dataclass
+class _Measured:
+    """Values of the rows that are still in, by ``stage:rule``, and the first rule that would have removed each."""
+
+    values: dict[str, np.ndarray]
+    first_rule: np.ndarray
+
+    def keep(self, mask: np.ndarray) -> _Measured:
+        return _Measured({name: value[mask] for name, value in self.values.items()}, self.first_rule[mask])
+
+
+def run_chain(
+    stages: Sequence[MapStage], tools: StageTools, batch: Batch, *, annotate: bool, stats: bool, removed_text: bool
+) -> ChainResult:
+    """Run a batch through map stages.
+
+    Parameters
+    ----------
+    stages : in order
+    tools : what this worker holds open
+    batch : rows in the reader's order; the rows that go on keep it
+    annotate : remove only what cannot go on, measure everything
+    stats : collect the measured values
+    removed_text : put the text of removed documents into the table of removals
+    """
+    result = ChainResult(batch)
+    measured = _Measured({}, np.full(len(batch), "", object))
+    for stage in stages:
+        if not len(result.kept):
+            break
+        outcome = _apply(stage, tools, result.kept)
+        _record(measured, stage, outcome, stats)
+        hit = _first_hits(outcome.verdicts, len(outcome.batch), annotate)
+        gone = hit >= 0
+        if gone.any():
+            result.removed.append(_removals(stage, outcome, hit, removed_text))
+            if stats:
+                result.stats.append(_stats_table(outcome.batch.keep(gone), measured.keep(gone)))
+        result.kept = outcome.batch.keep(~gone)
+        measured = measured.keep(~gone)
+    if stats and len(result.kept):
+        result.stats.append(_stats_table(result.kept, measured))
+    return result
+
+
+def _apply(stage: MapStage, tools: StageTools, batch: Batch) -> Outcome:
+    """Apply a stage; a document on which it fails becomes a removal.
+
+    Raises
+    ------
+    RunError
+        when the stage fails on every document of a batch: that is a defect of the stage, not of pages
+    """
+    outcome = _apply_halving(stage, tools, batch)
+    failed = next((verdict for verdict in outcome.verdicts if verdict.rule == "exception"), None)
+    if failed is not None and len(batch) >= ALL_FAILED and failed.removed.all():
+        raise RunError(
+            f"stage '{stage.name}' failed on all {len(batch)} documents of a batch, the first with "
+            f"{failed.evidence[0] if failed.evidence else 'an exception'}: mend the stage, then give the same command"
+        )
+    return outcome
+
+
+def _apply_halving(stage: MapStage, tools: StageTools, batch: Batch) -> Outcome:
+    """Apply a stage; when it fails, halve the batch until only the documents that fail alone are left."""
+    try:
+        return stage.apply(batch, tools.tool(stage))
+    except NOT_THE_DOCUMENT:
+        raise
+    except Exception as error:
+        if len(batch) == 1:
+            return _failed(batch, error)
+        half = np.arange(len(batch)) < len(batch) // 2
+        return _joined([_apply_halving(stage, tools, batch.keep(mask)) for mask in (half, ~half)])
+
+
+def _failed(batch: Batch, error: Exception) -> Outcome:
+    evidence = f"{type(error).__name__}: {error}"[:200].encode("utf-8", "replace").decode()
+    return Outcome(batch, [Verdict("exception", np.ones(1, bool), evidence=[evidence], final=True)])
+
+
+def _joined(parts: Sequence[Outcome]) -> Outcome:
+    """Outcomes of neighbouring rows as one; a verdict that a part lacks removed nothing there."""
+    sizes = [len(part.batch) for part in parts]
+    frame = pd.concat([part.batch.frame for part in parts], ignore_index=True)
+    names = list(dict.fromkeys((v.rule, v.limit, v.final) for part in parts for v in part.verdicts))
+    verdicts = []
+    for rule, limit, final in names:
+        found = [
+            next((v for v in part.verdicts if (v.rule, v.limit, v.final) == (rule, limit, final)), None)
+            for part in parts
+        ]
+        removed = np.concatenate(
+            [np.zeros(n, bool) if v is None else v.removed for v, n in zip(found, sizes, strict=True)]
+        )
+        value = np.concatenate(
+            [np.full(n, np.nan) if v is None or v.value is None else v.value for v, n in zip(found, sizes, strict=True)]
+        )
+        evidence = [
+            e
+            for v, n in zip(found, sizes, strict=True)
+            for e in ([None] * n if v is None or v.evidence is None else v.evidence)
+        ]
+        verdicts.append(Verdict(rule, removed, value, limit, evidence, final))
+    # an exception is told before any rule, since the rules after it were not asked
+    verdicts.sort(key=lambda verdict: verdict.rule != "exception")
+    measured = {}
+    for name in dict.fromkeys(name for part in parts for name in part.measured):
+        measured[name] = np.concatenate(
+            [part.measured.get(name, np.full(n, np.nan)) for part, n in zip(parts, sizes, strict=True)]
+        )
+    return Outcome(Batch(frame), verdicts, measured)
+
+
+def _first_hits(verdicts: Sequence[Verdict], rows: int, annotate: bool) -> np.ndarray:
+    """Index of the first verdict that removes each row, -1 for none. In annotate mode only final ones remove."""
+    hit = np.full(rows, -1)
+    for index, verdict in reversed(list(enumerate(verdicts))):
+        if verdict.final or not annotate:
+            hit[verdict.removed] = index
+    return hit
+
+
+def _removals(stage: MapStage, outcome: Outcome, hit: np.ndarray, removed_text: bool) -> pa.Table:
+    """Rows of ``removed/`` for the rows with a hit, in their order."""
+    rows = np.flatnonzero(hit >= 0)
+    verdicts = [outcome.verdicts[index] for index in hit[rows]]
+    frame = outcome.batch.frame.iloc[rows].reset_index(drop=True)
+    value = [np.nan if v.value is None else float(v.value[row]) for v, row in zip(verdicts, rows, strict=True)]
+    frame = frame.assign(
+        stage=string_column([stage.name] * len(rows)),
+        rule=string_column([v.rule for v in verdicts]),
+        value=pd.Series(value, dtype="float64"),
+        limit=pd.Series([np.nan if v.limit is None else v.limit for v in verdicts], dtype="float64"),
+        evidence=string_column(
+            [None if v.evidence is None else v.evidence[row] for v, row in zip(verdicts, rows, strict=True)]
+        ),
+    )
+    if not removed_text and "text" in frame.columns:
+        frame = frame.drop(columns="text")
+    return to_arrow(frame, REMOVED_SCHEMA)
+
+
+def _record(measured: _Measured, stage: MapStage, outcome: Outcome, stats: bool) -> None:
+    if not stats:
+        return
+    for name, value in outcome.measured.items():
+        measured.values[f"{stage.name}:{name}"] = value
+    for verdict in outcome.verdicts:
+        new = verdict.removed & (measured.first_rule == "")
+        measured.first_rule[new] = f"{stage.name}:{verdict.rule}"
+
+
+def _stats_table(batch: Batch, measured: _Measured) -> pa.Table:
+    names = list(measured.values)
+    rows = [
+        [(name, float(measured.values[name][row])) for name in names if not np.isnan(measured.values[name][row])]
+        for row in range(len(batch))
+    ]
+    frame = batch.frame
+    columns = [
+        *(pa.array(frame[name], from_pandas=True) for name in ("id", "file", "offset")),
+        pa.array([rule or None for rule in measured.first_rule], pa.large_string()),
+        pa.array(rows, STATS_SCHEMA.field("measured").type),
+    ]
+    columns = [column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column for column in columns]
+    return pa.table(columns, schema=STATS_SCHEMA)

@@ -1,0 +1,153 @@
+"""The phases of a dedup between two steps: join key files -> collide -> connect -> choose.
+
+The partitions of the step before emitted keys; the next step applies the removals that this leaves. Plans are kept in
+the manifest and every job leaves one file under its final name, so a stopped dedup goes on with the next job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from distributed import Client
+
+from gpurefine.dedup.collisions import CollisionTask, collide, plan_collisions
+from gpurefine.dedup.components import connect
+from gpurefine.dedup.keys import join_key_files, slice_rows
+from gpurefine.dedup.survivors import choose, gather_members, plan_choice
+from gpurefine.engine.jobs import Job, run_jobs
+from gpurefine.engine.plan import next_partitions
+from gpurefine.engine.progress import StepProgress
+from gpurefine.engine.store import RunStore
+from gpurefine.stages.base import DedupStage
+
+#: Key files of neighbouring partitions are joined to about this size, so that a slice is worth a read.
+JOINED_KEY_FILE = 256 << 20
+#: Partitions whose documents one job gathers.
+PARTITIONS_A_JOB = 64
+
+
+def removal_paths(store: RunStore, step: int) -> tuple[str, ...]:
+    """Tables of removals that the dedup after ``step`` left."""
+    return tuple(sorted(map(str, store.dedup(step, "").glob("removals-*.parquet"))))
+
+
+@dataclass(frozen=True)
+class DedupRun:
+    """One dedup of a run.
+
+    Attributes
+    ----------
+    store, step : where; the dedup stands after step number ``step``
+    dedup, seed : the stage, and the seed of the choice of survivors
+    partitions : number of partitions of the step
+    client, run_key : the workers
+    task_memory : bytes that a job may use
+    quiet : show no progress
+    """
+
+    store: RunStore
+    step: int
+    dedup: DedupStage
+    seed: int
+    partitions: int
+    client: Client
+    run_key: str
+    task_memory: int
+    quiet: bool
+
+    def find(self, state: dict[str, Any], save: Callable[[], None]) -> dict[str, int]:
+        """Run all phases; ``state`` is this dedup's entry in the manifest, ``save`` writes the manifest.
+
+        Returns
+        -------
+        ``duplicates`` (documents that will be removed) and ``clusters``.
+        """
+        self._file("").mkdir(parents=True, exist_ok=True)
+        key_paths = self._join(state, save)
+        edges = self._collide(key_paths, state, save)
+        labels = self._file("labels.parquet")
+        self._run("connect", [self._job("connect", labels, connect, (edges, labels, self.task_memory))])
+        members = self._gather(labels)
+        return self._choose(members, state, save)
+
+    def _join(self, state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
+        emitted = [self.store.keys(self.step, index) for index in range(self.partitions)]
+        if "joined" not in state:
+            groups = next_partitions([path.stat().st_size for path in emitted], JOINED_KEY_FILE)
+            state["joined"] = [list(group.sources) for group in groups]
+            save()
+        paths, jobs = [], []
+        for number, group in enumerate(state["joined"]):
+            if len(group) == 1:
+                paths.append(emitted[group[0]])
+                continue
+            path = self._file(f"joined-{number:06d}.keys")
+            paths.append(path)
+            sources = [emitted[index] for index in group]
+            jobs.append(self._job(f"join {number}", path, join_key_files, (sources, path)))
+        self._run("join key files", jobs)
+        return paths
+
+    def _collide(self, key_paths: Sequence[Path], state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
+        if "collide" not in state:
+            rows = slice_rows(key_paths)
+            tasks = plan_collisions(rows, len(self.dedup.key_columns), self.task_memory)
+            state["collide"] = [asdict(task) for task in tasks]
+            state["keys"] = int(rows.sum())
+            state["task_memory"] = self.task_memory
+            save()
+        paths, jobs = [], []
+        for number, task in enumerate(state["collide"]):
+            path = self._file(f"edges-{number:06d}")
+            paths.append(path)
+            arguments = (CollisionTask(**task), list(key_paths), path, state["task_memory"])
+            jobs.append(self._job(f"collide {number}", path, collide, arguments))
+        self._run("collide", jobs)
+        return paths
+
+    def _gather(self, labels: Path) -> list[Path]:
+        paths, jobs = [], []
+        for first in range(0, self.partitions, PARTITIONS_A_JOB):
+            group = range(first, min(first + PARTITIONS_A_JOB, self.partitions))
+            sources = [(index, self.store.documents(self.step, index, last=False)) for index in group]
+            path = self._file(f"members-{first:06d}.parquet")
+            paths.append(path)
+            jobs.append(self._job(f"gather {first}", path, gather_members, (labels, sources, self.seed, path)))
+        self._run("gather", jobs)
+        return paths
+
+    def _choose(self, members: Sequence[Path], state: dict[str, Any], save: Callable[[], None]) -> dict[str, int]:
+        if "choose" not in state:
+            state["choose"] = [list(bounds) for bounds in plan_choice(list(members), self.task_memory)]
+            save()
+        jobs, clusters, removals = [], [], []
+        for number, bounds in enumerate(state["choose"]):
+            clusters.append(self.store.clusters(self.step, number))
+            removals.append(self._file(f"removals-{number:06d}.parquet"))
+            clusters[-1].parent.mkdir(parents=True, exist_ok=True)
+            arguments = (list(members), tuple(bounds), clusters[-1], removals[-1])
+            # the removals are written after the clusters, so they say that both are there
+            jobs.append(self._job(f"choose {number}", removals[-1], choose, arguments))
+        self._run("choose", jobs)
+        duplicates = sum(pq.read_metadata(path).num_rows for path in removals)
+        in_clusters = sum(pq.read_metadata(path).num_rows for path in clusters)
+        return {"duplicates": duplicates, "clusters": in_clusters - duplicates}
+
+    def _file(self, name: str) -> Path:
+        return self.store.dedup(self.step, name)
+
+    def _job(self, name: str, output: Path, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Job | None:
+        """A job, or None when an earlier try has left its output."""
+        return None if output.exists() else Job(f"dedup {self.step} {name}", function, arguments)
+
+    def _run(self, title: str, jobs: Sequence[Job | None]) -> None:
+        todo: Iterator[Job] = (job for job in jobs if job is not None)
+        with StepProgress(f"{self.dedup.name}: {title}", len(jobs), quiet=self.quiet) as progress:
+            for _ in range(sum(job is None for job in jobs)):
+                progress.advance(timed=False)
+            for _ in run_jobs(self.client, self.run_key, todo):
+                progress.advance()

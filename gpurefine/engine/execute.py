@@ -1,0 +1,224 @@
+"""A run: its steps one after another, each from the footers of the one before, each state in the manifest.
+
+A run that was stopped at any moment goes on here: a partition or dedup phase whose files are whole is not done again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from distributed import Client
+
+from gpurefine.config import Pipeline
+from gpurefine.engine.deduplicate import DedupRun, removal_paths
+from gpurefine.engine.jobs import Job, run_jobs
+from gpurefine.engine.partition import PartitionTask, done, process_partition
+from gpurefine.engine.plan import (
+    MIDDLE_PARTITION,
+    REFINED_FILE,
+    Partition,
+    Step,
+    cut_steps,
+    first_partitions,
+    next_partitions,
+)
+from gpurefine.engine.progress import StepProgress
+from gpurefine.engine.store import RunStore
+from gpurefine.engine.summary import add_counts, summarise
+from gpurefine.errors import RunError
+from gpurefine.read.inputs import InputFile
+from gpurefine.read.splits import next_correction
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What all steps of a run share.
+
+    Attributes
+    ----------
+    store, pipeline, inputs : where, what, on what
+    fingerprint : of all that decides
+    client, run_key : the workers and the name of the run's tools there
+    split_size : bytes of a partition of step 0
+    task_memory : bytes that one dedup task may use
+    quiet : show no progress
+    """
+
+    store: RunStore
+    pipeline: Pipeline
+    inputs: Sequence[InputFile]
+    fingerprint: str
+    client: Client
+    run_key: str
+    split_size: int
+    task_memory: int
+    quiet: bool
+
+
+def execute(context: RunContext, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Run all steps that are not done, write ``summary.json`` and return the finished manifest."""
+    steps = cut_steps(context.pipeline)
+    records: list[dict[str, Any]] = manifest.setdefault("steps", [])
+    for step in steps:
+        if len(records) <= step.index:
+            records.append(_plan_step(context, step, records))
+            context.store.write_manifest(manifest)
+        record = records[step.index]
+        if record["state"] == "planned":
+            _run_step(context, step, manifest)
+        if step.dedup_after is not None and record["dedup"]["state"] != "done":
+            _run_dedup(context, step, manifest)
+        if step.index > 0 and not context.pipeline.output.keep_work:
+            # the documents that this step has taken up
+            _remove_work(context.store, step.index - 1)
+    manifest["state"] = "complete"
+    context.store.write_manifest(manifest)
+    summarise(context.store, context.pipeline, manifest)
+    return manifest
+
+
+def _plan_step(context: RunContext, step: Step, records: list[dict[str, Any]]) -> dict[str, Any]:
+    if step.index == 0:
+        partitions = first_partitions(context.inputs, context.split_size)
+    else:
+        before = records[step.index - 1]
+        target = REFINED_FILE if step.last else MIDDLE_PARTITION
+        partitions = next_partitions(before["kept_bytes"], target)
+    return {
+        "index": step.index,
+        "stages": [stage.name for stage in step.map_stages],
+        "applies": step.dedup_before.name if step.dedup_before else None,
+        "emits": step.dedup_after.name if step.dedup_after else None,
+        "partitions": [asdict(partition) for partition in partitions],
+        "state": "planned",
+        "dedup": {"state": "planned"} if step.dedup_after else None,
+    }
+
+
+def _run_step(context: RunContext, step: Step, manifest: dict[str, Any]) -> None:
+    record = manifest["steps"][step.index]
+    began = time.monotonic()
+    partitions = [Partition(**{**entry, "sources": tuple(entry["sources"])}) for entry in record["partitions"]]
+    counts = _process(context, step, partitions)
+    if step.index == 0:
+        _correct_splits(context, step, partitions, counts)
+        record["partitions"] = [asdict(partition) for partition in partitions]
+    _check_step(context, step, manifest, counts)
+    record["counts"] = add_counts(counts)
+    record["seconds"] = round(record.get("seconds", 0.0) + time.monotonic() - began, 3)
+    record["kept_rows"] = [count["kept"] for count in counts]
+    record["kept_bytes"] = [
+        context.store.documents(step.index, index, step.last).stat().st_size for index in range(len(counts))
+    ]
+    record["state"] = "done"
+    context.store.write_manifest(manifest)
+
+
+def _process(context: RunContext, step: Step, partitions: Sequence[Partition]) -> list[dict[str, Any]]:
+    """Counts of all partitions, of those that were done before and of those done now."""
+    counts: list[dict[str, Any] | None] = [None] * len(partitions)
+    title = ", ".join(filter(None, ["read" if step.index == 0 else "", *(stage.name for stage in step.map_stages)]))
+    with StepProgress(title or "write", len(partitions), quiet=context.quiet) as progress:
+        todo = []
+        for partition in partitions:
+            task = _task(context, step, partition)
+            found = done(task)
+            counts[partition.index] = found
+            if found is None:
+                todo.append(task)
+            else:
+                progress.advance(timed=False)
+        jobs = (_job(task) for task in todo)
+        for _, result in run_jobs(context.client, context.run_key, jobs):
+            counts[result["partition"]] = result
+            progress.advance(result["records"], result["kept"], result["input_bytes"])
+    return [count for count in counts if count is not None]
+
+
+def _task(context: RunContext, step: Step, partition: Partition) -> PartitionTask:
+    return PartitionTask(
+        root=str(context.store.root),
+        fingerprint=context.fingerprint,
+        step=step,
+        partition=partition,
+        file=context.inputs[partition.file] if step.index == 0 else None,
+        removal_paths=removal_paths(context.store, step.index - 1) if step.dedup_before else (),
+        input=context.pipeline.input,
+        output=context.pipeline.output,
+        annotate=context.pipeline.annotate,
+    )
+
+
+def _job(task: PartitionTask) -> Job:
+    partition = task.partition
+    again = "" if partition.start is None else f"-from-{partition.start}"
+    name = f"step {task.step.index} partition {partition.index}{again}"
+    return Job(name, process_partition, (task,), needs_tools=True)
+
+
+def _correct_splits(context: RunContext, step: Step, partitions: list[Partition], counts: list[dict[str, Any]]) -> None:
+    """Read splits again that a page with a WARC in it had fooled, until all splits of a file fit together.
+
+    ``partitions`` and ``counts`` are changed in place.
+    """
+    for file in range(len(context.inputs)):
+        indices = [partition.index for partition in partitions if partition.file == file]
+        while True:
+            splits = [
+                (partitions[i].begin, partitions[i].end, counts[i]["first_start"], counts[i]["last_end"])
+                for i in indices
+            ]
+            wrong = next_correction(splits)
+            if wrong is None:
+                break
+            index = indices[wrong[0]]
+            partitions[index] = replace(partitions[index], start=wrong[1])
+            task = _task(context, step, partitions[index])
+            counts[index] = done(task) or next(run_jobs(context.client, context.run_key, [_job(task)]))[1]
+
+
+def _check_step(context: RunContext, step: Step, manifest: dict[str, Any], counts: list[dict[str, Any]]) -> None:
+    """Conservation between steps: what a step read is what the step before kept."""
+    records = manifest["steps"]
+    if len(counts) != len(records[step.index]["partitions"]):
+        raise RunError(
+            f"step {step.index}: {len(counts)} of {len(records[step.index]['partitions'])} partitions are there"
+        )
+    if step.index > 0:
+        read = sum(count["records"] for count in counts)
+        kept = sum(records[step.index - 1]["kept_rows"])
+        if read != kept:
+            raise RunError(
+                f"step {step.index} read {read} documents, but the step before kept {kept}; "
+                "please report this, it must never happen"
+            )
+
+
+def _run_dedup(context: RunContext, step: Step, manifest: dict[str, Any]) -> None:
+    record = manifest["steps"][step.index]
+    began = time.monotonic()
+    assert step.dedup_after is not None
+    run = DedupRun(
+        store=context.store,
+        step=step.index,
+        dedup=step.dedup_after,
+        seed=context.pipeline.seed,
+        partitions=len(record["partitions"]),
+        client=context.client,
+        run_key=context.run_key,
+        task_memory=context.task_memory,
+        quiet=context.quiet,
+    )
+    state = record["dedup"]
+    found = run.find(state, lambda: context.store.write_manifest(manifest))
+    state.update(found, state="done", seconds=round(time.monotonic() - began, 3))
+    context.store.write_manifest(manifest)
+
+
+def _remove_work(store: RunStore, step: int) -> None:
+    for folder in (f"documents-{step}", f"keys-{step}", f"dedup-{step}"):
+        shutil.rmtree(store.work / folder, ignore_errors=True)

@@ -1,0 +1,299 @@
+"""One task of a run: a partition through a step. This runs on a worker; it takes paths and returns counts.
+
+    read or load -> apply the last dedup's removals -> map stages -> write kept, removed, stats, keys
+
+The file of kept documents is written last and names its siblings with their sizes, so a partition is done exactly
+when that file is whole and its siblings are there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gpurefine.config import InputOptions, OutputOptions
+from gpurefine.dedup.hashing import text_hashes
+from gpurefine.dedup.keys import write_key_file
+from gpurefine.dedup.survivors import read_removals
+from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, REMOVED_SCHEMA, ROW_BITS, Batch, document_numbers
+from gpurefine.engine.chain import STATS_SCHEMA, run_chain
+from gpurefine.engine.plan import Partition, Step
+from gpurefine.engine.store import RunStore
+from gpurefine.engine.tools import StageTools
+from gpurefine.errors import RunError
+from gpurefine.frames import from_arrow, text_buffers, to_arrow
+from gpurefine.read.batches import SplitCounts, read_batches
+from gpurefine.read.inputs import InputFile
+from gpurefine.write import TableWriter, read_footer
+
+#: Rows of a batch when documents are loaded from Parquet.
+BATCH_ROWS = 1024
+
+#: Kept documents of a step that a dedup follows also carry the hash of their text, for ties between survivors.
+HASHED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("text_hash", pa.binary(16)))
+
+
+@dataclass(frozen=True)
+class PartitionTask:
+    """All that a worker must know to process one partition.
+
+    Attributes
+    ----------
+    root : the run directory
+    fingerprint : of the run; stands in the footers, so that files of another run are never taken for done
+    step, partition : what to do
+    file : the input file of a partition of step 0
+    removal_paths : tables of removals that the dedup before this step left
+    input, output, annotate : of the pipeline
+    """
+
+    root: str
+    fingerprint: str
+    step: Step
+    partition: Partition
+    file: InputFile | None
+    removal_paths: tuple[str, ...]
+    input: InputOptions
+    output: OutputOptions
+    annotate: bool
+
+
+@dataclass
+class Counts:
+    """What a partition held and what became of it; the footer of its file of kept documents.
+
+    ``records`` = ``kept`` + all of ``removed``. Bytes are of UTF-8 text, seconds of wall time.
+    """
+
+    fingerprint: str
+    step: int
+    partition: int
+    start: int | None = None
+    records: int = 0
+    kept: int = 0
+    removed: dict[str, int] | None = None
+    skipped: dict[str, int] | None = None
+    truncated: int = 0
+    input_bytes: int = 0
+    text_bytes: int = 0
+    tokens: int = 0
+    first_start: int | None = None
+    last_end: int | None = None
+    siblings: dict[str, int] | None = None
+    seconds: float = 0.0
+    peak_memory: int = 0
+
+
+def done(task: PartitionTask) -> dict[str, Any] | None:
+    """The counts of a partition that is finished already, else None."""
+    store = RunStore(task.root)
+    path = store.documents(task.step.index, task.partition.index, task.step.last)
+    counts = read_footer(path)
+    if counts is None or counts.get("fingerprint") != task.fingerprint or counts.get("start") != task.partition.start:
+        return None
+    for name, size in counts["siblings"].items():
+        sibling = store.root / name
+        if not sibling.exists() or sibling.stat().st_size != size:
+            return None
+    return counts
+
+
+def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
+    """Process one partition of a step and write its files.
+
+    Returns
+    -------
+    The fields of ``Counts``.
+
+    Raises
+    ------
+    RunError
+        when kept + removed is not the number of records read
+    """
+    began = time.monotonic()
+    store, step = RunStore(task.root), task.step
+    counts = Counts(task.fingerprint, step.index, task.partition.index, task.partition.start)
+    removed: Counter[str] = Counter()
+    keys = _KeyCollector(task)
+    paths = {"removed": store.removed(step.index, task.partition.index)}
+    if task.output.stats:
+        paths["stats"] = store.stats(step.index, task.partition.index)
+    with contextlib.ExitStack() as stack:
+        kept_path = store.documents(step.index, task.partition.index, step.last)
+        kept_writer = stack.enter_context(TableWriter(kept_path, _kept_schema(step)))
+        removed_writer = stack.enter_context(TableWriter(paths["removed"], REMOVED_SCHEMA))
+        stats_writer = stack.enter_context(TableWriter(paths["stats"], STATS_SCHEMA)) if "stats" in paths else None
+        for batch, gone in _batches(task, counts):
+            result = run_chain(
+                step.map_stages,
+                tools,
+                batch,
+                annotate=task.annotate,
+                stats=task.output.stats,
+                removed_text=task.output.removed_text,
+            )
+            for table in (gone, *result.removed):
+                removed_writer.write(table)
+                _count_rules(removed, table)
+            for table in result.stats if stats_writer is not None else ():
+                stats_writer.write(table)
+            if len(result.kept):
+                keys.add(result.kept)
+                _write_kept(kept_writer, result.kept, step, task, tools, counts)
+        counts.kept, counts.removed = kept_writer.rows, dict(sorted(removed.items()))
+        _check_conservation(counts)
+        siblings = {paths["removed"]: removed_writer.close({"fingerprint": task.fingerprint})}
+        if stats_writer is not None:
+            siblings[paths["stats"]] = stats_writer.close({"fingerprint": task.fingerprint})
+        if step.dedup_after is not None:
+            key_path = store.keys(step.index, task.partition.index)
+            keys.write(key_path)
+            siblings[key_path] = key_path.stat().st_size
+        counts.siblings = {str(path.relative_to(store.root)): size for path, size in siblings.items()}
+        counts.seconds = round(time.monotonic() - began, 3)
+        counts.peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        kept_writer.close(asdict(counts))
+    return asdict(counts)
+
+
+def _batches(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
+    """Batches that enter the map stages, each with the removals made before them."""
+    if task.file is not None:
+        return _read(task, task.file, counts)
+    return _load(task, counts)
+
+
+def _read(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
+    split = SplitCounts()
+    partition = task.partition
+    for batch in read_batches(file, partition.begin, partition.end, partition.start, task.input, split):
+        yield Batch(from_arrow(batch.pages)), batch.removed
+    counts.records, counts.truncated, counts.input_bytes = split.records, split.truncated, split.bytes
+    counts.skipped = dict(sorted(split.skipped.items()))
+    counts.first_start, counts.last_end = split.first_start, split.last_end
+
+
+def _load(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
+    store = RunStore(task.root)
+    for source in task.partition.sources:
+        path = store.documents(task.step.index - 1, source, last=False)
+        removals = _Removals(task, source)
+        counts.input_bytes += path.stat().st_size
+        row = 0
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for rows in file.iter_batches(BATCH_ROWS, columns=DOCUMENT_SCHEMA.names):
+                table = pa.Table.from_batches([rows])
+                counts.records += table.num_rows
+                yield removals.apply(Batch(from_arrow(table)), row)
+                row += table.num_rows
+
+
+class _Removals:
+    """The removals of the last dedup that concern one partition, found by row."""
+
+    def __init__(self, task: PartitionTask, source: int) -> None:
+        self._task = task
+        self._name = task.step.dedup_before.name if task.step.dedup_before is not None else ""
+        if self._name:
+            self._table = read_removals([Path(path) for path in task.removal_paths], source)
+            documents = np.asarray(self._table["document"], dtype=np.uint64)
+            self._rows = (documents & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
+
+    def apply(self, batch: Batch, first_row: int) -> tuple[Batch, pa.Table]:
+        """The batch without the removed documents, and the removals; the batch starts at ``first_row``."""
+        if not self._name:
+            return batch, REMOVED_SCHEMA.empty_table()
+        low, high = np.searchsorted(self._rows, [first_row, first_row + len(batch)])
+        gone = np.zeros(len(batch), bool)
+        gone[self._rows[low:high] - first_row] = True
+        cut = self._table.slice(low, high - low)
+        members = cut["members"].to_numpy().astype("float64")
+        frame = batch.frame[gone].reset_index(drop=True)
+        frame = frame.assign(
+            stage=self._name,
+            rule="duplicate",
+            value=pd.Series(members, dtype="float64"),
+            limit=pd.Series(np.ones(len(frame)), dtype="float64"),
+            cluster=pd.Series(cut["cluster"].to_pandas(types_mapper=pd.ArrowDtype)),
+            survivor=pd.Series(cut["survivor"].to_pandas(types_mapper=pd.ArrowDtype)),
+        )
+        if not self._task.output.removed_text:
+            frame = frame.drop(columns="text")
+        return batch.keep(~gone), to_arrow(frame, REMOVED_SCHEMA)
+
+
+class _KeyCollector:
+    """Keys of the kept documents, numbered by their row in the file of kept documents."""
+
+    def __init__(self, task: PartitionTask) -> None:
+        self._dedup, self._partition = task.step.dedup_after, task.partition.index
+        self._keys: list[list[np.ndarray]] = []
+
+    def add(self, batch: Batch) -> None:
+        if self._dedup is not None:
+            self._keys.append(self._dedup.keys(batch))
+
+    def write(self, path: Path) -> None:
+        assert self._dedup is not None
+        names = self._dedup.key_columns
+        columns = [
+            np.concatenate([keys[i] for keys in self._keys]) if self._keys else np.zeros(0, np.uint64)
+            for i in range(len(names))
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_key_file(path, columns, document_numbers(self._partition, len(columns[0])), names)
+
+
+def _kept_schema(step: Step) -> pa.Schema:
+    if step.last:
+        return REFINED_SCHEMA
+    return HASHED_SCHEMA if step.dedup_after is not None else DOCUMENT_SCHEMA
+
+
+def _write_kept(
+    writer: TableWriter, batch: Batch, step: Step, task: PartitionTask, tools: StageTools, counts: Counts
+) -> None:
+    frame = batch.frame
+    data, offsets = text_buffers(frame["text"])
+    counts.text_bytes += int(offsets[-1] - offsets[0])
+    table = to_arrow(frame, DOCUMENT_SCHEMA)
+    if step.last:
+        if task.output.tokens:
+            encoding = tools.encoding()
+            tokens = pa.array([len(encoding.encode_ordinary(text)) for text in frame["text"]], pa.int64())
+            counts.tokens += pc.sum(tokens).as_py()
+        else:
+            tokens = pa.nulls(len(frame), pa.int64())
+        table = table.append_column(REFINED_SCHEMA.field("n_tokens"), tokens)
+    elif step.dedup_after is not None:
+        high, low = text_hashes(frame["text"])
+        digests = np.stack([high, low], axis=1).astype(">u8").tobytes()
+        hashes = pa.Array.from_buffers(pa.binary(16), len(frame), [None, pa.py_buffer(digests)])
+        table = table.append_column(HASHED_SCHEMA.field("text_hash"), hashes)
+    writer.write(table)
+
+
+def _count_rules(removed: Counter[str], table: pa.Table) -> None:
+    for stage, rule in zip(table["stage"].to_pylist(), table["rule"].to_pylist(), strict=True):
+        removed[f"{stage}:{rule}"] += 1
+
+
+def _check_conservation(counts: Counts) -> None:
+    removed = sum((counts.removed or {}).values())
+    if counts.kept + removed != counts.records:
+        raise RunError(
+            f"partition {counts.partition} of step {counts.step}: {counts.records} records were read, but "
+            f"{counts.kept} kept and {removed} removed; please report this, it must never happen"
+        )

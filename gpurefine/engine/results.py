@@ -1,0 +1,161 @@
+"""A finished (or stopped) run as an object: what was kept, what was removed and why. For scripts and notebooks."""
+
+from __future__ import annotations
+
+import json
+import os
+from html import escape
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from gpurefine.dedup.hashing import keyed_hash
+from gpurefine.documents import REFINED_SCHEMA, REMOVED_SCHEMA
+from gpurefine.engine.store import RunStore
+from gpurefine.errors import InputError
+
+CLUSTER_COLUMNS = ("cluster", "member", "survivor", "file", "offset", "evidence")
+
+
+class Run:
+    """The results of a run directory. Tables are read when asked for; ``columns`` and ``rule`` keep them small."""
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.store = RunStore(path)
+        manifest = self.store.read_manifest()
+        if manifest is None:
+            raise InputError(f"{path} is no run directory: it has no manifest.json; name the directory given to -o")
+        self.manifest: dict[str, Any] = manifest
+
+    @property
+    def path(self) -> str:
+        """The run directory."""
+        return str(self.store.root)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all steps are done; if not, the same command goes on."""
+        return self.manifest.get("state") == "complete"
+
+    def summary(self) -> dict[str, Any]:
+        """The content of ``summary.json``. Raises InputError when the run is not complete."""
+        if not self.complete:
+            raise InputError(f"the run in {self.path} is not complete; give the same command again to go on")
+        return json.loads(self.store.summary_path.read_text("utf-8"))
+
+    def waterfall(self) -> pd.DataFrame:
+        """How many records each stage and rule removed.
+
+        Returns
+        -------
+        One row a rule that removed something, in pipeline order: stage, rule, removed, share (of all records), left
+        (after the stage), share_left, reference (published share left after the stage, where the preset has one).
+        """
+        summary = self.summary()
+        rows = []
+        for entry in summary["waterfall"]:
+            for rule, removed in entry["rules"].items() or {None: 0}.items():
+                rows.append(
+                    {
+                        "stage": entry["stage"],
+                        "rule": rule,
+                        "removed": removed,
+                        "share": removed / summary["records"] if summary["records"] else None,
+                        "left": entry["left"],
+                        "share_left": entry["share_left"],
+                        "reference": entry["reference"],
+                    }
+                )
+        return pd.DataFrame(rows)
+
+    def refined(self, columns: list[str] | None = None) -> pd.DataFrame:
+        """The kept documents, all columns or some."""
+        return _frame(self._dataset("refined", REFINED_SCHEMA).to_table(columns=columns))
+
+    def removed(self, rule: str | None = None, columns: list[str] | None = None) -> pd.DataFrame:
+        """The removals, of all rules or of one (``quality:words``, or ``quality`` for a whole stage)."""
+        return _frame(self._dataset("removed", REMOVED_SCHEMA).to_table(columns=columns, filter=_rule_filter(rule)))
+
+    def clusters(self) -> pd.DataFrame:
+        """Members of all clusters of duplicates: cluster, member, survivor, file and offset of the member, evidence."""
+        folder = self.store.root / "clusters"
+        if not folder.is_dir():
+            return pd.DataFrame(columns=list(CLUSTER_COLUMNS))
+        return _frame(ds.dataset(folder, format="parquet").to_table())
+
+    def stats(self) -> pd.DataFrame:
+        """All measured values, one column a ``stage:rule``, where the run wrote them (``output.stats: true``)."""
+        folder = self.store.root / "stats"
+        if not folder.is_dir():
+            raise InputError(f"the run in {self.path} has no statistics; run with --set output.stats=true")
+        table = ds.dataset(folder, format="parquet").to_table()
+        measured = pd.DataFrame([dict(row) for row in table["measured"].to_pylist()])
+        return pd.concat([_frame(table.drop_columns(["measured"])), measured], axis=1)
+
+    def sample(self, rule: str | None = None, n: int = 10, seed: int = 0, *, kept: bool = False) -> pd.DataFrame:
+        """``n`` random removals (of one rule or stage, or of all), or with ``kept`` random kept documents.
+
+        The choice is the ``n`` least keyed hashes of (seed, id): the same for any partitioning of the run.
+        """
+        table = (
+            self._dataset("refined", REFINED_SCHEMA).to_table()
+            if kept
+            else self._dataset("removed", REMOVED_SCHEMA).to_table(filter=_rule_filter(rule))
+        )
+        keys = pa.array(keyed_hash(seed, table["id"]))
+        order = pc.sort_indices(keys)[: max(0, n)]
+        return _frame(table.take(order))
+
+    def explain(self, id_or_url: str) -> pd.DataFrame:
+        """Every record with this id or URL: whether it was kept, else stage, rule, value, limit and evidence.
+
+        Raises
+        ------
+        InputError
+            if the run read no such record
+        """
+        matches = (pc.field("id") == id_or_url) | (pc.field("url") == id_or_url)
+        kept = self._dataset("refined", REFINED_SCHEMA).to_table(
+            filter=matches, columns=["id", "url", "file", "offset"]
+        )
+        removed = self._dataset("removed", REMOVED_SCHEMA).to_table(filter=matches)
+        found = pd.concat([_frame(kept).assign(outcome="kept"), _frame(removed).assign(outcome="removed")])
+        if not len(found):
+            raise InputError(f"no record in {self.path} has the id or URL {id_or_url}")
+        order = ["outcome", *(name for name in REMOVED_SCHEMA.names if name in found)]
+        return found.reindex(columns=order).sort_values(["file", "offset"], ignore_index=True)
+
+    def _dataset(self, name: str, schema: pa.Schema) -> ds.Dataset:
+        folder = self.store.root / name
+        if not folder.is_dir():
+            return ds.dataset(schema.empty_table())
+        return ds.dataset(folder, format="parquet", schema=schema)
+
+    def __repr__(self) -> str:
+        if not self.complete:
+            return f"Run({self.path!r}, not complete)"
+        summary = self.summary()
+        return f"Run({self.path!r}, {summary['name']}: {summary['kept']:,} of {summary['records']:,} records kept)"
+
+    def _repr_html_(self) -> str:
+        head = f"<p><b>{escape(repr(self))}</b></p>"
+        return head + (self.waterfall().to_html(index=False, escape=True, na_rep="") if self.complete else "")
+
+
+def open_run(path: str | os.PathLike) -> Run:
+    """Open the directory of a run. Raises InputError when it is none."""
+    return Run(path)
+
+
+def _rule_filter(rule: str | None) -> pc.Expression | None:
+    if rule is None:
+        return None
+    stage, colon, name = rule.partition(":")
+    return (pc.field("stage") == stage) & (pc.field("rule") == name) if colon else pc.field("stage") == stage
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    return table.to_pandas(types_mapper=pd.ArrowDtype)

@@ -1,0 +1,268 @@
+"""The one door to a run: check everything, plan, take the directory, start workers, execute."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from gpurefine.config import Pipeline, fingerprint, load_pipeline
+from gpurefine.engine.execute import RunContext, execute
+from gpurefine.engine.plan import cut_steps, split_bytes, task_memory
+from gpurefine.engine.results import Run
+from gpurefine.engine.store import FORMAT_VERSION, RunStore
+from gpurefine.engine.tools import StageTools
+from gpurefine.errors import ConfigError, OutputError
+from gpurefine.read.inputs import InputFile, check_inputs, find_inputs
+from gpurefine.resources.cache import default_resources
+from gpurefine.resources.models import provide_model
+from gpurefine.stages.base import Resources
+from gpurefine.workers import available_cores, available_memory, choose_backend, open_client
+
+#: Share of the free memory that a run plans with when ``--memory`` is not given.
+MEMORY_SHARE = 0.7
+
+#: Packages whose version can change a result.
+DECIDING_PACKAGES = (
+    "gpurefine",
+    "trafilatura",
+    "lxml",
+    "justext",
+    "resiliparse",
+    "fasttext-community",
+    "numpy",
+    "idna",
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that was checked and not yet started.
+
+    Attributes
+    ----------
+    pipeline, inputs, resources : what, on what, with what
+    provided : models and lists by stage name, as the stages name them
+    versions : of all packages that can change a result
+    fingerprint : of all that decides
+    workers : local worker processes
+    memory : bytes that the run may plan with
+    split_size : bytes of input in a partition of the first step
+    """
+
+    pipeline: Pipeline
+    inputs: tuple[InputFile, ...]
+    resources: Resources
+    provided: dict[str, dict[str, str]]
+    versions: dict[str, str]
+    fingerprint: str
+    workers: int
+    memory: int
+    split_size: int
+
+
+def run(
+    config: str | os.PathLike | Pipeline,
+    inputs: str | os.PathLike | Sequence[str | os.PathLike],
+    output: str | os.PathLike,
+    *,
+    overrides: Sequence[str] = (),
+    backend: str = "auto",
+    workers: int | None = None,
+    memory: int | None = None,
+    scheduler: str | None = None,
+    partition_bytes: int | None = None,
+    offline: bool = False,
+    fresh: bool = False,
+    quiet: bool = False,
+) -> Run:
+    """Refine WARC files into ``output``; the same call on the same directory goes on where a run was stopped.
+
+    Parameters
+    ----------
+    config : a preset's name, a YAML file, or a Pipeline
+    inputs : WARC files or globs
+    output : the run directory
+    overrides : ``KEY=VALUE`` each, as ``--set`` takes them
+    backend : ``auto``, ``cpu`` or ``gpu``
+    workers : local worker processes, default one a core
+    memory : bytes that all workers together may use for keys and tables, default 70 % of what is free
+    scheduler : address or file of a Dask scheduler to use instead of local workers
+    partition_bytes : bytes of input in a first partition, default by size and workers; never changes a result
+    offline : use models and lists of the cache only
+    fresh : delete what an earlier run left in ``output`` and start over
+    quiet : show no progress
+
+    Returns
+    -------
+    The finished run.
+
+    Raises
+    ------
+    RefusedError
+        before anything is written: wrong config, inputs, resources or directory
+    RunError
+        when it failed midway; the same call goes on
+    """
+    pipeline = config if isinstance(config, Pipeline) else load_pipeline(config, overrides)
+    patterns = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    choose_backend(backend)
+    prepared = prepare(
+        pipeline, patterns, workers=workers, memory=memory, partition_bytes=partition_bytes, offline=offline
+    )
+    store = RunStore(output)
+    store.prepare()
+    with store.lock():
+        manifest = _take_directory(store, prepared, fresh)
+        if manifest.get("state") == "complete":
+            return Run(store.root)
+        store.clean_unfinished()
+        store.write_manifest(manifest)
+        run_key = f"gpurefine-{prepared.fingerprint[:12]}"
+        with open_client(prepared.workers, scheduler, store.work / "dask") as client:
+            client.register_plugin(StageTools(prepared.resources), name=run_key)
+            try:
+                execute(_context(store, prepared, manifest, client, run_key, quiet), manifest)
+            finally:
+                client.unregister_worker_plugin(run_key)
+        if not pipeline.output.keep_work:
+            store.clear_work()
+    return Run(store.root)
+
+
+def prepare(
+    pipeline: Pipeline,
+    patterns: Sequence[str | os.PathLike],
+    *,
+    workers: int | None = None,
+    memory: int | None = None,
+    partition_bytes: int | None = None,
+    offline: bool = False,
+) -> Prepared:
+    """Check all that can be checked before anything is written. Parameters as in ``run``; raises RefusedError."""
+    for name, value in (("workers", workers), ("memory", memory), ("partition_bytes", partition_bytes)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} must be at least 1, found {value}")
+    cut_steps(pipeline)
+    files = tuple(find_inputs(patterns))
+    check_inputs(files)
+    resources = default_resources(offline)
+    provided = {stage.name: stage.provide(resources) for stage in pipeline.stages}
+    if pipeline.output.tokens:
+        for name in ("gpt2-vocab.bpe", "gpt2-encoder.json"):
+            provided.setdefault("tokens", {})[name] = provide_model(name, resources)["sha256"]
+    count = workers or available_cores()
+    versions = _versions(DECIDING_PACKAGES)
+    return Prepared(
+        pipeline=pipeline,
+        inputs=files,
+        resources=resources,
+        provided=provided,
+        versions=versions,
+        fingerprint=fingerprint(
+            {
+                "pipeline": pipeline.as_data(),
+                "provided": provided,
+                "versions": versions,
+                "inputs": [[file.name, file.size] for file in files],
+            }
+        ),
+        workers=count,
+        memory=memory or int(available_memory() * MEMORY_SHARE),
+        split_size=partition_bytes or split_bytes(sum(file.size for file in files), count),
+    )
+
+
+def new_manifest(prepared: Prepared) -> dict[str, Any]:
+    """The manifest of a run that has not begun."""
+    return {
+        "format": FORMAT_VERSION,
+        "state": "running",
+        "fingerprint": prepared.fingerprint,
+        "pipeline": prepared.pipeline.as_data(),
+        "provided": prepared.provided,
+        "versions": prepared.versions,
+        "inputs": [asdict(file) for file in prepared.inputs],
+        "split_size": prepared.split_size,
+        "steps": [],
+    }
+
+
+def _context(
+    store: RunStore, prepared: Prepared, manifest: dict[str, Any], client: Any, run_key: str, quiet: bool
+) -> RunContext:
+    return RunContext(
+        store=store,
+        pipeline=prepared.pipeline,
+        inputs=prepared.inputs,
+        fingerprint=prepared.fingerprint,
+        client=client,
+        run_key=run_key,
+        split_size=manifest["split_size"],
+        task_memory=task_memory(prepared.memory, prepared.workers),
+        quiet=quiet,
+    )
+
+
+def _take_directory(store: RunStore, prepared: Prepared, fresh: bool) -> dict[str, Any]:
+    """The manifest to go on with. Raises OutputError when the directory holds something else."""
+    if fresh:
+        store.clear()
+    manifest = store.read_manifest()
+    if manifest is None:
+        others = store.foreign_files()
+        if others:
+            shown = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
+            raise OutputError(f"{store.root} is not empty and holds no run ({shown}): choose another -o directory")
+        return new_manifest(prepared)
+    if manifest["fingerprint"] != prepared.fingerprint:
+        changes = _differences(manifest, new_manifest(prepared))
+        raise OutputError(
+            f"{store.root} holds another run; changed: {', '.join(changes[:5])}"
+            f"{' ...' if len(changes) > 5 else ''}; use --fresh to start over, or another -o directory"
+        )
+    return manifest
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What changed, each as ``path: old -> new``."""
+    found: list[str] = []
+    for part in ("pipeline", "provided", "versions"):
+        _walk(old[part], new[part], part, found)
+    names = [{file["name"]: file["size"] for file in manifest["inputs"]} for manifest in (old, new)]
+    if names[0] != names[1]:
+        changed = sorted(name for name in names[0].keys() | names[1].keys() if names[0].get(name) != names[1].get(name))
+        found.append(f"inputs ({', '.join(changed[:3])}{' ...' if len(changed) > 3 else ''})")
+    return found or ["inputs"]
+
+
+def _walk(old: Any, new: Any, path: str, found: list[str]) -> None:
+    pairs: Iterable[tuple[Any, Any, Any]]
+    if isinstance(old, dict) and isinstance(new, dict):
+        pairs = [(key, old.get(key), new.get(key)) for key in dict.fromkeys([*old, *new])]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = [(index, a, b) for index, (a, b) in enumerate(zip(old, new, strict=True))]
+    else:
+        if old != new:
+            found.append(f"{path} ({_short(old)} -> {_short(new)})")
+        return
+    for key, a, b in pairs:
+        _walk(a, b, f"{path}.{key}", found)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _versions(names: Iterable[str]) -> dict[str, str]:
+    versions = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for name in names:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,142 @@
+"""The run directory: what lies where, the lock, and the manifest. All paths of a run are made here.
+
+refined/  removed/  stats/  clusters/    the results, Parquet
+summary.json  manifest.json              counts; all that decides, the plan of each step and its state
+work/                                    intermediate documents, key files, edges; emptied when complete
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gpurefine.errors import OutputError
+from gpurefine.write import remove_unfinished, write_bytes, write_json
+
+FORMAT_VERSION = 1
+RESULT_FOLDERS = ("refined", "removed", "stats", "clusters")
+
+
+class RunStore:
+    """Paths of a run directory and its manifest."""
+
+    def __init__(self, root: str | os.PathLike) -> None:
+        self.root = Path(root).absolute()
+        self.manifest_path = self.root / "manifest.json"
+        self.summary_path = self.root / "summary.json"
+        self.work = self.root / "work"
+
+    def documents(self, step: int, partition: int, last: bool) -> Path:
+        """Kept documents of a partition: in ``refined/`` when the step is the last, else in ``work/``."""
+        folder = self.root / "refined" if last else self.work / f"documents-{step}"
+        return folder / f"part-{partition:06d}.parquet"
+
+    def removed(self, step: int, partition: int) -> Path:
+        """Removals of a partition."""
+        return self.root / "removed" / f"part-{step}-{partition:06d}.parquet"
+
+    def stats(self, step: int, partition: int) -> Path:
+        """Measured values of a partition."""
+        return self.root / "stats" / f"part-{step}-{partition:06d}.parquet"
+
+    def keys(self, step: int, partition: int) -> Path:
+        """The key file that a partition of this step emits for the dedup after it."""
+        return self.work / f"keys-{step}" / f"part-{partition:06d}.keys"
+
+    def dedup(self, step: int, name: str) -> Path:
+        """A file or folder of the dedup after this step."""
+        return self.work / f"dedup-{step}" / name
+
+    def clusters(self, step: int, part: int) -> Path:
+        """Clusters that the dedup after this step found."""
+        return self.root / "clusters" / f"part-{step}-{part:06d}.parquet"
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        """The manifest, or None if there is none.
+
+        Raises
+        ------
+        OutputError
+            if it cannot be read or is of another format
+        """
+        try:
+            manifest = json.loads(self.manifest_path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise OutputError(f"cannot read {self.manifest_path}: {error}; use --fresh to start over") from None
+        if manifest.get("format") != FORMAT_VERSION:
+            raise OutputError(
+                f"{self.root} was written in format {manifest.get('format')}, this version reads {FORMAT_VERSION}: "
+                "use the version that wrote it, or --fresh to start over"
+            )
+        return manifest
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        """Replace the manifest as a whole."""
+        write_json(self.manifest_path, manifest)
+
+    def prepare(self) -> None:
+        """Make the directory and see that it can be written. Raises OutputError with one sentence."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".writable-{os.getpid()}"
+            write_bytes(probe, b"x")
+            probe.unlink()
+        except OSError as error:
+            raise OutputError(f"cannot write to {self.root}: {error.strerror}; choose another -o directory") from None
+
+    def foreign_files(self) -> list[str]:
+        """Names in a directory that holds no run of ours and should therefore be empty."""
+        ours = {".lock"}
+        return sorted(entry.name for entry in self.root.iterdir() if entry.name not in ours)
+
+    def clear(self) -> None:
+        """Delete all that a run wrote here, and nothing else."""
+        self.manifest_path.unlink(missing_ok=True)
+        self.summary_path.unlink(missing_ok=True)
+        for folder in RESULT_FOLDERS:
+            shutil.rmtree(self.root / folder, ignore_errors=True)
+        self.clear_work()
+
+    def clear_work(self) -> None:
+        """Delete the intermediate files; the results stay."""
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def clean_unfinished(self) -> None:
+        """Delete what killed processes of an earlier try left half-written."""
+        remove_unfinished(self.root)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run directory; the lock of a process that died is free.
+
+        Raises
+        ------
+        OutputError
+            if another process holds it, naming host and process
+        """
+        path = self.root / ".lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                # the kernel frees it when its process dies, however it dies
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
+                raise OutputError(
+                    f"{self.root} is in use by {holder}: wait for it, stop it, or choose another -o directory"
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            yield
+            os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)

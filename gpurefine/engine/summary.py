@@ -1,0 +1,104 @@
+"""Counts of partitions added up: for the manifest and ``summary.json``, and the waterfall made from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from gpurefine.config import Pipeline
+from gpurefine.engine.store import RunStore
+from gpurefine.stages.base import MapStage
+from gpurefine.write import write_json
+
+#: Counts that are sums over partitions.
+SUMS = ("records", "kept", "truncated", "input_bytes", "text_bytes", "tokens")
+
+
+def add_counts(counts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Counts of a step from those of its partitions; ``peak_memory`` is the largest of any worker process."""
+    sums: dict[str, Any] = dict.fromkeys(SUMS, 0)
+    removed: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    worker_seconds, peak = 0.0, 0
+    for count in counts:
+        for name in SUMS:
+            sums[name] += count[name]
+        removed.update(count["removed"] or {})
+        skipped.update(count["skipped"] or {})
+        worker_seconds += count["seconds"]
+        peak = max(peak, count["peak_memory"])
+    return {
+        **sums,
+        "removed": dict(sorted(removed.items())),
+        "skipped": dict(sorted(skipped.items())),
+        "worker_seconds": round(worker_seconds, 3),
+        "peak_memory": peak,
+    }
+
+
+def summarise(store: RunStore, pipeline: Pipeline, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Write ``summary.json`` from a finished manifest and return it."""
+    steps = [record["counts"] for record in manifest["steps"]]
+    removed: Counter[str] = Counter()
+    for counts in steps:
+        removed.update(counts["removed"])
+    machine = {
+        f"{stage.name}:{rule}"
+        for stage in pipeline.stages
+        if isinstance(stage, MapStage)
+        for rule in stage.machine_dependent
+    }
+    summary = {
+        "name": pipeline.name,
+        "records": steps[0]["records"],
+        "kept": steps[-1]["kept"],
+        "removed": dict(sorted(removed.items())),
+        "removed_by_machine_limits": {rule: n for rule, n in sorted(removed.items()) if rule in machine},
+        "skipped_records": steps[0]["skipped"],
+        "truncated_pages": steps[0]["truncated"],
+        "input_bytes": steps[0]["input_bytes"],
+        "text_bytes": steps[-1]["text_bytes"],
+        "tokens": steps[-1]["tokens"] if pipeline.output.tokens else None,
+        "waterfall": waterfall(pipeline, steps[0]["records"], removed),
+        "steps": [
+            {
+                "stages": record["stages"],
+                "applies": record["applies"],
+                "partitions": len(record["partitions"]),
+                "seconds": record["seconds"],
+                "dedup": record["dedup"],
+                "worker_seconds": counts["worker_seconds"],
+                "peak_memory": counts["peak_memory"],
+            }
+            for record, counts in zip(manifest["steps"], steps, strict=True)
+        ],
+    }
+    write_json(store.summary_path, summary)
+    return summary
+
+
+def waterfall(pipeline: Pipeline, records: int, removed: dict[str, int]) -> list[dict[str, Any]]:
+    """How many records each stage removed and left, in the order of the pipeline.
+
+    Returns
+    -------
+    One entry a stage, the reader first: ``stage``, ``removed``, ``left``, ``share_left`` (of all records), ``rules``
+    (removals by rule), and ``reference`` (the published share left after this stage, or None).
+    """
+    reference = pipeline.reference.kept_after if pipeline.reference else {}
+    left, entries = records, []
+    for stage in ("read", *(stage.name for stage in pipeline.stages)):
+        rules = {name.split(":", 1)[1]: n for name, n in removed.items() if name.rsplit(":", 1)[0] == stage}
+        left -= sum(rules.values())
+        entries.append(
+            {
+                "stage": stage,
+                "removed": sum(rules.values()),
+                "left": left,
+                "share_left": left / records if records else None,
+                "rules": dict(sorted(rules.items(), key=lambda item: -item[1])),
+                "reference": reference.get(stage),
+            }
+        )
+    return entries

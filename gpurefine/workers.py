@@ -1,0 +1,99 @@
+"""The Dask client of a run: local CPU workers, or a scheduler that is running already."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import dask
+from distributed import Client, LocalCluster
+
+from gpurefine.errors import ConfigError, ResourceError
+
+BACKENDS = ("auto", "cpu", "gpu")
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> int:
+    """Bytes of memory that are free for a run: of the machine, or of the control group where that is less."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                free = int(line.split()[1]) * 1024
+    with contextlib.suppress(OSError, ValueError):
+        free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return free
+
+
+def choose_backend(backend: str) -> str:
+    """Decide once, up front, where the filter and dedup stages run.
+
+    Raises
+    ------
+    ConfigError
+        for an unknown word
+    ResourceError
+        for ``gpu``: this version has no CUDA kernels yet
+    """
+    if backend not in BACKENDS:
+        raise ConfigError(f"--backend {backend}: expected one of {', '.join(BACKENDS)}")
+    if backend == "gpu":
+        raise ResourceError("--backend gpu: this version runs on CPU only; use --backend auto or cpu")
+    return "cpu"
+
+
+@contextlib.contextmanager
+def open_client(workers: int, scheduler: str | None, scratch: Path) -> Iterator[Client]:
+    """A client with ``workers`` processes of one thread each, or one of a scheduler that is running.
+
+    Parameters
+    ----------
+    workers : number of local worker processes
+    scheduler : ``tcp://host:port`` or a scheduler file; None starts local workers
+    scratch : where local workers keep their files
+
+    Raises
+    ------
+    ResourceError
+        if the scheduler does not answer
+    ConfigError
+        if called while a worker process imports the user's script
+    """
+    if multiprocessing.parent_process() is not None and getattr(
+        multiprocessing.process.current_process(), "_inheriting", False
+    ):
+        raise ConfigError("a script that starts a run must do so below `if __name__ == '__main__':`")
+    if scheduler is not None:
+        address = {"scheduler_file": scheduler} if os.path.exists(scheduler) else {"address": scheduler}
+        try:
+            client = Client(**address, timeout="10s", set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ResourceError(f"no Dask scheduler answers at {scheduler}: {error}") from None
+        with client:
+            yield client
+        return
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    with (
+        dask.config.set({"distributed.worker.daemon": False, "distributed.comm.timeouts.connect": "60s"}),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            resources={"CPU": 1},
+            memory_limit=None,
+            dashboard_address=None,
+            local_directory=str(scratch),
+            silence_logs=logging.ERROR,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client

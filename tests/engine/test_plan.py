@@ -1,0 +1,59 @@
+"""Steps and partitions: every stage in one step, every byte in one split, every file in one partition."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpurefine.config import pipeline_from_data
+from gpurefine.engine.plan import cut_steps, first_partitions, next_partitions, split_bytes
+from gpurefine.errors import ConfigError
+from gpurefine.read.inputs import InputFile
+
+
+def steps_of(*stages):
+    return cut_steps(pipeline_from_data({"name": "x", "stages": list(stages)}))
+
+
+def test_each_dedup_is_a_cut():
+    steps = steps_of("extract", "dedup.exact", "language", "quality", "dedup.exact", "lines")
+    assert [[stage.name for stage in step.map_stages] for step in steps] == [["extract"], ["language", "quality"], ["lines"]]
+    assert [step.dedup_before and step.dedup_before.name for step in steps] == [None, "dedup.exact", "dedup.exact-2"]
+    assert [step.dedup_after and step.dedup_after.name for step in steps] == ["dedup.exact", "dedup.exact-2", None]
+    assert [step.last for step in steps] == [False, False, True]
+
+
+def test_without_a_dedup_a_second_step_joins_files():
+    steps = steps_of("extract", "language")
+    assert [len(step.map_stages) for step in steps] == [2, 0]
+    assert steps[0].dedup_after is None
+    assert steps[1].last
+
+
+@pytest.mark.parametrize("stages", [["language"], ["language", "extract"], ["dedup.exact", "extract"], ["extract", "extract"]])
+def test_an_order_that_cannot_work_is_refused(stages):
+    with pytest.raises(ConfigError, match="extract"):
+        steps_of(*stages)
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=6), st.integers(1, 10**6))
+def test_splits_cover_each_file_once(sizes, size):
+    inputs = [InputFile(f"/{i}", str(i), n, None, None) for i, n in enumerate(sizes)]
+    partitions = first_partitions(inputs, max(size, sum(sizes) // 500))
+    assert [partition.index for partition in partitions] == list(range(len(partitions)))
+    for number, n in enumerate(sizes):
+        splits = [(p.begin, p.end) for p in partitions if p.file == number]
+        assert [begin for begin, _ in splits] == [0, *(end for _, end in splits[:-1])][: len(splits)]
+        assert (splits[-1][1] if splits else 0) == n
+
+
+@given(st.lists(st.integers(0, 100), max_size=40), st.integers(1, 150))
+def test_later_partitions_take_each_file_once_in_order_and_stay_below_the_target(sizes, target):
+    partitions = next_partitions(sizes, target)
+    assert [source for partition in partitions for source in partition.sources] == list(range(len(sizes)))
+    for partition in partitions:
+        assert len(partition.sources) == 1 or sum(sizes[source] for source in partition.sources) <= target
+
+
+@given(st.integers(0, 10**13), st.integers(1, 1000))
+def test_split_size_stays_in_bounds(total, workers):
+    assert 1 << 20 <= split_bytes(total, workers) <= 64 << 20
