@@ -1,0 +1,137 @@
+"""An extractor for tests of the guard: a page is the name of a fault, or text that comes back as it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+
+class Panic(BaseException):
+    """What some extension modules raise: not an Exception."""
+
+
+class _Faults:
+    """What can happen; each returns the text of the page, if it returns."""
+
+    def __init__(self) -> None:
+        self.pages = 0
+
+    def segfault(self) -> None:
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def segfault_unless_first(self) -> str:
+        if self.pages > 1:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return "survived"
+
+    def killed(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def exits(self) -> None:
+        os._exit(3)
+
+    def spins(self) -> None:
+        while True:
+            pass
+
+    def sleeps(self) -> None:
+        time.sleep(1000)
+
+    def hog(self) -> str:
+        return str(len(bytearray(1 << 36)))
+
+    def hog_unless_first(self) -> str:
+        if self.pages > 1:
+            raise MemoryError
+        return "enough"
+
+    def recurses(self) -> str:
+        return self.recurses()
+
+    def raises(self) -> None:
+        raise KeyError("element <a at 0x7f00deadbeef>\nis\x1b[31m gone")
+
+    def panics(self) -> None:
+        raise Panic("index out of range")
+
+    def reads_file(self) -> str:
+        with open("/proc/version") as file:
+            return file.read()
+
+    def writes_file(self) -> str:
+        with open(f"/tmp/gpurefine-{os.getpid()}", "w") as file:
+            return str(file.write("x"))
+
+    def opens_socket(self) -> str:
+        return str(socket.socket())
+
+    def forks(self) -> str:
+        return str(os.fork())
+
+    def threads(self) -> str:
+        thread = threading.Thread(target=time.sleep, args=(0,))
+        thread.start()
+        return "started"
+
+    def talks(self) -> str:
+        print("stdout", flush=True)
+        print("stderr", file=sys.stderr, flush=True)
+        os.write(1, b"one")
+        os.write(2, b"two")
+        return "quiet"
+
+    def listens(self) -> str:
+        return f"heard {sys.stdin.read()!r}"
+
+    def pid(self) -> str:
+        return str(os.getpid())
+
+    def user(self) -> str:
+        return f"{os.getuid()} {os.geteuid()} {os.getgroups()}"
+
+    def environment(self) -> str:
+        return " ".join(sorted(os.environ))
+
+    def modules(self) -> str:
+        return " ".join(sorted({name.partition(".")[0] for name in sys.modules}))
+
+    def count(self) -> str:
+        return str(self.pages)
+
+    def lies(self) -> None:
+        for pipe in range(3, 64):
+            with suppress(OSError):
+                os.write(pipe, b"\x63" + (1 << 60).to_bytes(8, "little"))
+        time.sleep(1000)
+
+    def closes(self) -> None:
+        os.closerange(3, 64)
+        time.sleep(1000)
+
+
+def make(options: object) -> Callable[[str], str | None]:
+    """The maker of this extractor."""
+    faults = _Faults()
+
+    def extract(html: str) -> str | None:
+        faults.pages += 1
+        fault = getattr(faults, html, None) if html.isidentifier() else None
+        return fault() if callable(fault) else html
+
+    return extract
+
+
+def broken(options: object) -> Callable[[str], str | None]:
+    """A maker that cannot make anything."""
+    raise ImportError("no module named 'extractor'")
+
+
+def dying(options: object) -> Callable[[str], str | None]:
+    """A maker that ends its process."""
+    os.kill(os.getpid(), signal.SIGABRT)
