@@ -1,0 +1,54 @@
+"""Part of a Parquet file by a range of one of its columns, a row group at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gpurefine.errors import RunError
+
+
+def row_groups(
+    path: Path, columns: Sequence[str], by: str | None = None, first: int = 0, last: int = 1 << 63
+) -> Iterator[pa.Table]:
+    """The rows with ``first <= by < last``, in file order, a table for each row group that has some.
+
+    Row groups whose statistics lie outside the range are not read, so a file that is sorted by the column, or written
+    in sorted runs, costs little more than the rows asked for.
+
+    Parameters
+    ----------
+    path : Parquet file
+    columns : which columns to read; ``by`` must be one of them
+    by : a uint64 column without nulls and below 2**63; None reads all rows
+
+    Raises
+    ------
+    RunError
+        if the file cannot be read or a page's checksum is wrong, naming it
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            place = file.schema_arrow.get_field_index(by) if by else -1
+            for group in range(file.num_row_groups):
+                if by and not _overlaps(file.metadata.row_group(group).column(place).statistics, first, last):
+                    continue
+                table = file.read_row_group(group, columns=list(columns), use_threads=False)
+                if by:
+                    values = table[by]
+                    low, high = pa.scalar(first, values.type), pa.scalar(last, values.type)
+                    table = table.filter(pc.and_(pc.greater_equal(values, low), pc.less(values, high)))
+                if table.num_rows:
+                    yield table
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(f"cannot read {path}: {error}; delete it and run the same command again") from None
+
+
+def _overlaps(statistics: pq.Statistics | None, first: int, last: int) -> bool:
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return statistics.min < last and statistics.max >= first

@@ -1,0 +1,249 @@
+"""Clusters to removals: one member of each cluster survives, the others leave.
+
+The survivor is the member with the least priority (a keyed hash of its id); ids may repeat in real crawls, so ties go
+by URL, date, text hash, file and offset. The choice depends on neither order nor partitioning nor the shape of the
+collision graph. Clusters are chosen in ranges of their roots; of a cluster only the best member so far is held, so one
+with a million members takes no more memory than a pair.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gpurefine.dedup.members import MEMBER_SCHEMA, RUN_BYTES
+from gpurefine.dedup.rowgroups import row_groups
+from gpurefine.documents import ROW_BITS, TEXT
+from gpurefine.errors import RunError
+from gpurefine.write import TableWriter, read_footer
+
+#: A member of a cluster, the survivor included; cluster is the survivor's id, file and offset are the member's.
+CLUSTER_SCHEMA = pa.schema(
+    [
+        pa.field("cluster", TEXT),
+        pa.field("member", TEXT),
+        pa.field("survivor", TEXT),
+        pa.field("file", TEXT),
+        pa.field("offset", pa.int64()),
+        pa.field("evidence", TEXT),
+    ]
+)
+#: members counts the whole cluster, its survivor included.
+REMOVAL_SCHEMA = pa.schema(
+    [
+        pa.field("document", pa.uint64(), False),
+        pa.field("cluster", TEXT),
+        pa.field("survivor", TEXT),
+        pa.field("members", pa.int64()),
+    ]
+)
+
+#: The order among the members of one cluster; a null URL or date comes before all others.
+SURVIVOR_ORDER = ("priority", "url_known", "url", "date_known", "date", "text_hash", "file", "offset")
+
+#: A cluster's best member is held up to this many times while better ones are looked for.
+COPIES = 4
+#: Numbers held for a cluster: root, least priority, members, survivor.
+NUMBER_BYTES = 32
+WRITE_ROWS = 1 << 14
+#: Roots are document numbers, which are below 2**63.
+ALL_ROOTS = (0, 1 << 63)
+
+
+def plan_choice(member_paths: Sequence[Path], budget: int) -> list[tuple[int, int]]:
+    """Cut the clusters into ranges whose survivors fit the budget.
+
+    Parameters
+    ----------
+    member_paths : what ``gather_members`` wrote, in the order of the partitions; two columns of them are streamed
+    budget : bytes for the best members of a range
+
+    Returns
+    -------
+    ``(first, last)``, meaning the clusters with ``first <= root < last``. The ranges cover all clusters; there is none
+    if there are no clusters
+    """
+    footers = [_footer(path) for path in member_paths]
+    members = sum(footer["members"] for footer in footers)
+    member_bytes = sum(footer["bytes"] for footer in footers) // max(1, members) + 1
+    clusters = max(1, budget // (COPIES * member_bytes + NUMBER_BYTES))
+    borders, seen = [], 0
+    for roots in _roots(member_paths, ALL_ROOTS):
+        borders += roots[-seen % clusters :: clusters].tolist()
+        seen += len(roots)
+    if not borders:
+        return []
+    return list(itertools.pairwise([ALL_ROOTS[0], *sorted(borders)[1:], ALL_ROOTS[1]]))
+
+
+def choose(
+    member_paths: Sequence[Path],
+    root_range: tuple[int, int],
+    clusters_path: Path,
+    removals_path: Path,
+    evidence: str = "exact",
+) -> dict[str, int]:
+    """Choose the survivors of a range of clusters and write who was in them and who must leave.
+
+    Parameters
+    ----------
+    member_paths : what ``gather_members`` wrote, for all partitions
+    root_range : one of ``plan_choice``
+    clusters_path : Parquet file of ``CLUSTER_SCHEMA``; it is whole before the removals are
+    removals_path : Parquet file of ``REMOVAL_SCHEMA``, in runs sorted by document
+    evidence : why the members collided, for the clusters
+
+    Returns
+    -------
+    ``clusters``, ``members`` and ``removals``; members = clusters + removals. They are in both footers
+
+    Raises
+    ------
+    RunError
+        if a file is damaged or a cluster has lost members
+    """
+    roots = np.sort(np.concatenate([np.empty(0, np.uint64), *_roots(member_paths, root_range)]))
+    least, members = _least_priorities(member_paths, root_range, roots)
+    survivors = _survivors(member_paths, root_range, roots, least)
+    survivor_ids = survivors["id"].combine_chunks()
+    survivor_documents = np.asarray(survivors["document"])
+    counts = {"clusters": len(roots), "members": int(members.sum()), "removals": int(members.sum()) - len(roots)}
+    columns = ["root", "document", "id", "file", "offset"]
+    with TableWriter(clusters_path, CLUSTER_SCHEMA) as writer, _RemovalWriter(removals_path) as removals:
+        for table, places in _members_of(member_paths, root_range, roots, columns):
+            ids = survivor_ids.take(pa.array(places))
+            why = pa.repeat(pa.scalar(evidence, TEXT), len(places))
+            writer.write(pa.table([ids, table["id"], ids, table["file"], table["offset"], why], schema=CLUSTER_SCHEMA))
+            documents = np.asarray(table["document"])
+            leaves = documents != survivor_documents[places]
+            gone = ids.filter(pa.array(leaves))
+            removals.add(pa.table([documents[leaves], gone, gone, members[places[leaves]]], schema=REMOVAL_SCHEMA))
+        writer.close(counts)
+        removals.close(counts)
+    return counts
+
+
+def read_removals(removal_paths: Sequence[Path], partition: int) -> pa.Table:
+    """The removals of one partition's documents.
+
+    Parameters
+    ----------
+    removal_paths : what all tasks of ``choose`` wrote
+    partition : its index
+
+    Returns
+    -------
+    Table of ``REMOVAL_SCHEMA`` sorted by document, in one chunk
+    """
+    begin = partition << ROW_BITS
+    tables = [
+        table
+        for path in removal_paths
+        for table in row_groups(path, REMOVAL_SCHEMA.names, "document", begin, begin + (1 << ROW_BITS))
+    ]
+    removals = pa.concat_tables([REMOVAL_SCHEMA.empty_table(), *tables])
+    return removals.sort_by("document").combine_chunks()
+
+
+def _footer(path: Path) -> dict[str, int]:
+    footer = read_footer(path)
+    if footer is None:
+        raise RunError(f"{path} is missing or damaged: delete it and run the same command again")
+    return footer
+
+
+def _roots(member_paths: Sequence[Path], root_range: tuple[int, int]) -> Iterator[np.ndarray]:
+    """The roots of a range: the members that are their own root."""
+    for path in member_paths:
+        for table in row_groups(path, ["root", "document"], "root", *root_range):
+            roots = np.asarray(table["root"])
+            yield roots[roots == np.asarray(table["document"])]
+
+
+def _members_of(
+    paths: Sequence[Path], root_range: tuple[int, int], roots: np.ndarray, columns: Sequence[str]
+) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    """Members of a range of clusters a row group at a time, each with the places of their roots in ``roots``."""
+    for path in paths:
+        for table in row_groups(path, columns, "root", *root_range):
+            values = np.asarray(table["root"])
+            places = np.searchsorted(roots, values)
+            if not len(roots) or (roots[np.minimum(places, len(roots) - 1)] != values).any():
+                raise RunError(f"{path} has members of clusters without a root: use --fresh to start over")
+            yield table, places
+
+
+def _least_priorities(
+    paths: Sequence[Path], root_range: tuple[int, int], roots: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least priority (uint64) and number of members (int64) of each cluster."""
+    least, members = np.full(len(roots), ~np.uint64(0)), np.zeros(len(roots), np.int64)
+    for table, places in _members_of(paths, root_range, roots, ["root", "priority"]):
+        np.minimum.at(least, places, np.asarray(table["priority"]))
+        np.add.at(members, places, 1)
+    if (members < 2).any():
+        raise RunError(f"cluster {int(roots[np.argmin(members)])} has lost members: use --fresh to start over")
+    return least, members
+
+
+def _survivors(paths: Sequence[Path], root_range: tuple[int, int], roots: np.ndarray, least: np.ndarray) -> pa.Table:
+    """The survivor of each cluster, in the order of ``roots``."""
+    best = [MEMBER_SCHEMA.empty_table()]
+    waiting = 0
+    for table, places in _members_of(paths, root_range, roots, MEMBER_SCHEMA.names):
+        # mostly one member a cluster; more only where ids repeat, be it a million times
+        ties = table.filter(pa.array(np.asarray(table["priority"]) == least[places]))
+        best.append(ties)
+        waiting += ties.num_rows
+        if waiting > max(len(roots), WRITE_ROWS):
+            best, waiting = [_first_of_each(pa.concat_tables(best))], 0
+    return _first_of_each(pa.concat_tables(best))
+
+
+def _first_of_each(members: pa.Table) -> pa.Table:
+    """The best member of each cluster, sorted by root."""
+    sortable = members
+    for name in ("url", "date"):
+        sortable = sortable.append_column(f"{name}_known", pc.is_valid(members[name]).cast(pa.uint8()))
+    indices = pc.sort_indices(sortable, sort_keys=[(name, "ascending") for name in ("root", *SURVIVOR_ORDER)])
+    roots = np.asarray(members["root"])[np.asarray(indices)]
+    first = np.r_[True, roots[1:] != roots[:-1]][: len(roots)]
+    return members.take(indices.filter(pa.array(first)))
+
+
+class _RemovalWriter:
+    """Removals on their way to their file, sorted by document a run at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = TableWriter(path, REMOVAL_SCHEMA)
+        self._pending: list[pa.Table] = []
+        self._pending_bytes = 0
+
+    def add(self, removals: pa.Table) -> None:
+        self._pending.append(removals)
+        self._pending_bytes += removals.nbytes
+        if self._pending_bytes > RUN_BYTES:
+            self._write_run()
+
+    def close(self, footer: dict[str, int]) -> None:
+        self._write_run()
+        self._writer.close(footer)
+
+    def _write_run(self) -> None:
+        if self._pending:
+            run = pa.concat_tables(self._pending).sort_by("document")
+            for begin in range(0, run.num_rows, WRITE_ROWS):
+                self._writer.write(run.slice(begin, WRITE_ROWS))
+            self._pending, self._pending_bytes = [], 0
+
+    def __enter__(self) -> _RemovalWriter:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._writer.__exit__(*error)

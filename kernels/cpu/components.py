@@ -1,0 +1,68 @@
+"""Connected components by union-find over indices; the smaller index wins, so the order of edges changes nothing."""
+
+from __future__ import annotations
+
+from numba import njit
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _root(index, parent):
+    # path halving: each step also shortens the way of those that come after
+    while parent[index] != index:
+        parent[index] = parent[parent[index]]
+        index = parent[index]
+    return index
+
+
+@njit(nogil=True, cache=True)
+def unite(left, right, parent):
+    """Join the components of each edge's two ends.
+
+    Parameters
+    ----------
+    left, right : integers, (edges,), indices into ``parent``; self-edges and repeated edges do no harm
+    parent : uint32, (n,), ``arange(n)`` before the first edge; changed in place, never above its own index
+    """
+    for edge in range(left.size):
+        one, other = _root(left[edge], parent), _root(right[edge], parent)
+        if one < other:
+            parent[other] = one
+        elif other < one:
+            parent[one] = other
+
+
+@njit(nogil=True, cache=True)
+def flatten(parent):
+    """Replace each parent by the least index of its component, in place, and count the components.
+
+    Parameters
+    ----------
+    parent : uint32, (n,), as ``unite`` leaves it
+    """
+    components = 0
+    for index in range(parent.size):
+        # a parent is never above its index, so it has its root already
+        parent[index] = parent[parent[index]]
+        components += parent[index] == index
+    return components
+
+
+@njit(nogil=True, cache=True)
+def merge_sorted(numbers, filled, new):
+    """Merge sorted ``new`` into sorted ``numbers[:filled]`` from the back, without a second array.
+
+    Parameters
+    ----------
+    numbers : uint64, (filled + new.size,); changed in place
+    filled : how many numbers are there
+    new : uint64, sorted
+    """
+    target, one, other = numbers.size - 1, filled - 1, new.size - 1
+    while other >= 0:
+        if one >= 0 and numbers[one] > new[other]:
+            numbers[target] = numbers[one]
+            one -= 1
+        else:
+            numbers[target] = new[other]
+            other -= 1
+        target -= 1
