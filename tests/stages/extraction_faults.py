@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from gpurefine.stages.extraction.extractors import ExtractorOptions, make_trafilatura
+
 
 class Panic(BaseException):
     """What some extension modules raise: not an Exception."""
@@ -125,6 +127,27 @@ def make(options: object) -> Callable[[str], str | None]:
         return fault() if callable(fault) else html
 
     return extract
+
+
+def watched(options: ExtractorOptions) -> Callable[[str], str | None]:
+    """A maker of trafilatura texts are lists of what was opened, imported or executed for the page."""
+    extract = make_trafilatura(options)
+    events: list[str] = []
+
+    def watch(event: str, arguments: tuple) -> None:
+        if event == "import" and str(arguments[0]).startswith("lxml.xml"):
+            return  # asked for by lxml's sax module, and never there
+        if event in ("open", "import", "ctypes.dlopen") or event.startswith(("socket.", "os.", "subprocess.")):
+            events.append(f"{event} {arguments[0]}")
+
+    sys.addaudithook(watch)
+
+    def report(html: str) -> str:
+        events.clear()
+        extract(html)
+        return ", ".join(events)
+
+    return report
 
 
 def broken(options: object) -> Callable[[str], str | None]:

@@ -270,3 +270,12 @@ def test_guarding_changes_no_text(sample_pages, extractor):
         expected = [tidy(extract(page)) or None for page in sample_pages]
     assert texts(outcome) == expected
     assert {removal[0] for removal in removals(outcome) if removal} <= {"empty"}
+
+
+@pytest.mark.slow
+def test_nothing_is_opened_after_the_warm_up(sample_pages, monkeypatch):
+    """What trafilatura reads or imports at first use is there before the child gives up files: no page needs one."""
+    monkeypatch.setitem(extractors.KNOWN, "trafilatura", KnownExtractor("extraction_faults:watched", (), (), ""))
+    outcome = apply(Extract(), *sample_pages)
+    assert set(texts(outcome)) == {None}
+    assert {removal[0] for removal in removals(outcome)} == {"empty"}

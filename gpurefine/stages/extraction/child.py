@@ -20,6 +20,7 @@ import resource
 import signal
 import sys
 from contextlib import suppress
+from importlib.machinery import BuiltinImporter, FrozenImporter
 
 from gpurefine.stages.extraction.extractors import Extractor, ExtractorOptions, load
 from gpurefine.stages.extraction.tidy import tidy
@@ -96,8 +97,11 @@ def _end_with_parent(lifeline: int) -> None:
 
 
 def _lock_in(memory_limit_bytes: int) -> None:
-    """Give up everything that extraction does not need; from here on no file, socket or process can be opened."""
+    """Give up everything that extraction does not need; from here on no module, file, socket or process."""
     gc.freeze()
+    # Finders would look into folders. lxml's sax module asks for one module that does not exist on every page, and
+    # must hear just that, not that a folder cannot be opened.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if finder in (BuiltinImporter, FrozenImporter)]
     if os.geteuid() == 0:
         with suppress(PermissionError):  # a container may forbid it, even to root
             os.setgroups([])
