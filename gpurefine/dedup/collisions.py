@@ -38,7 +38,10 @@ class CollisionTask:
 
 
 def bytes_a_key(key_columns: int) -> float:
-    """Memory that a task needs for each row of its largest slice: 32 bytes for two key columns."""
+    """Memory that a task needs for each row of its largest slice in one pass: 32 bytes for two key columns.
+
+    They are the keys and the document number, over ``LOAD``. Chunks and edges take an eighth of the budget besides.
+    """
     return 8 * (key_columns + 1) / LOAD
 
 
@@ -53,8 +56,9 @@ def plan_collisions(rows_per_slice: np.ndarray, key_columns: int, budget: int) -
 
     Returns
     -------
-    Tasks in slice order that cover every slice with rows once: as many neighbours as the budget holds, or one slice
-    in several passes. Empty slices at a task's border may be left out.
+    Tasks in slice order that cover every slice with rows once: as many neighbours as the budget holds at once, or one
+    slice in several passes, each of which reads it all. Slices of one task follow each other through one table, so
+    a task of several needs less than the budget; it bounds how long a task takes. Empty slices may be left out.
     """
     capacity = _table_rows(key_columns, budget)
     tasks: list[CollisionTask] = []

@@ -10,7 +10,7 @@ import numpy as np
 from gpurefine.kernels.scalar import mix64
 from numba import njit, uint64
 
-#: Marks a free slot. No document number is so large: their highest bit is never set.
+#: Marks a free slot: no document number is so large, with ``SHARED`` or without.
 EMPTY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 #: Set on the document of a slot whose key has been seen on a second document.
 SHARED = np.uint64(1 << 63)
@@ -30,7 +30,7 @@ def link_equal_keys(keys, documents, table_keys, table_documents, room, salt, pa
     Parameters
     ----------
     keys : uint64, (columns, n); rows are equal when all columns are
-    documents : uint64, (n,), below 2**63
+    documents : uint64, (n,), below 2**63 - 1
     table_keys : uint64, (slots, columns); the caller keeps it from call to call
     table_documents : uint64, (slots,), ``EMPTY`` before the first call; fewer than 2**32 slots
     room : how many new keys the table may still take; keep it below the free slots, or a search would not end
