@@ -1,10 +1,15 @@
 """Fixtures shared by all tests."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+# one thread a process, whatever the machine: tests share two cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +18,34 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the sample crawls are not here ({SHARED_DATA.name} beside the checkout)")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def torture() -> Path:
+    """Malformed and hostile WARC files, with what must come of them in expected.json."""
+    return ROOT / "tests" / "torture"
+
+
+@pytest.fixture(scope="session")
+def scheduler():
+    """Address of a Dask scheduler with two CPU workers that all runs of a test session may use."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        resources={"CPU": 1},
+        memory_limit=None,
+        dashboard_address=None,
+        silence_logs=50,
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture(scope="session")
+def demo_crawl(tmp_path_factory):
+    """The demo's WARC and its block list folder."""
+    from gpurefine.demo.crawl import write_demo_crawl
+
+    return write_demo_crawl(tmp_path_factory.mktemp("demo"))

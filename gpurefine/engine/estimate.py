@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpurefine.dedup.collisions import bytes_a_key
-from gpurefine.dedup.components import connect_bytes
+from gpurefine.dedup.components import BYTES_A_DOCUMENT as LABEL_BYTES
 from gpurefine.engine.plan import MIDDLE_PARTITION, REFINED_FILE, cut_steps, first_partitions, task_memory
 from gpurefine.engine.run import Prepared
 from gpurefine.read.inputs import InputFile
@@ -45,7 +45,7 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
             columns = len(step.dedup_after.key_columns)
             yield (
                 f"  {step.dedup_after.name}: at most {_size(records * 8 * (columns + 1))} of key files; collide tasks of "
-                f"{_size(budget)} ({_passes(records, columns, budget)}); at most {_size(connect_bytes(records))} to "
+                f"{_size(budget)} ({_passes(records, columns, budget)}); at most {_size(records * LABEL_BYTES)} to "
                 "connect duplicates, if every page had one"
             )
     yield f"disk: at most {_size(records * BYTES_A_DOCUMENT)} in work/ while it runs, if every page were kept"

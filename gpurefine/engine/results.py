@@ -105,7 +105,7 @@ class Run:
             if kept
             else self._dataset("removed", REMOVED_SCHEMA).to_table(filter=_rule_filter(rule))
         )
-        keys = pa.array(keyed_hash(seed, table["id"]))
+        keys = pa.array(keyed_hash(seed, table["id"].to_pylist()))
         order = pc.sort_indices(keys)[: max(0, n)]
         return _frame(table.take(order))
 
