@@ -11,7 +11,6 @@ It must start fast and stay small: import nothing here that imports NumPy, panda
 from __future__ import annotations
 
 import fcntl
-import gc
 import json
 import logging
 import os
@@ -89,8 +88,10 @@ def _end_with_parent(lifeline: int) -> None:
     for number in (signal.SIGIO, signal.SIGPROF, signal.SIGPIPE, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)  # what was ignored in the parent is ignored here too
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+    os.set_blocking(lifeline, False)
+    with suppress(OSError):  # some sandboxes know no such signal; the end of the other pipe is noticed between pages
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
     with suppress(BlockingIOError):
         os.read(lifeline, 1)
         os._exit(0)  # it was closed before the signal was asked for
@@ -98,12 +99,11 @@ def _end_with_parent(lifeline: int) -> None:
 
 def _lock_in(memory_limit_bytes: int) -> None:
     """Give up everything that extraction does not need; from here on no module, file, socket or process."""
-    gc.freeze()
     # Finders would look into folders. lxml's sax module asks for one module that does not exist on every page, and
     # must hear just that, not that a folder cannot be opened.
     sys.meta_path[:] = [finder for finder in sys.meta_path if finder in (BuiltinImporter, FrozenImporter)]
     if os.geteuid() == 0:
-        with suppress(PermissionError):  # a container may forbid it, even to root
+        with suppress(OSError):  # a container may forbid it, even to root, or may not know this user
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)

@@ -32,7 +32,7 @@ def make_trafilatura(options: ExtractorOptions) -> Extractor:
 
     Of trafilatura's settings file, ``MAX_FILE_SIZE``, ``MIN_FILE_SIZE`` and ``EXTRACTION_TIMEOUT`` concern downloads,
     compressed bytes and its command line; none applies to a decoded page. ``MAX_TREE_SIZE`` is empty by default: no
-    limit. Nothing here fetches anything. One set of options serves all pages, for making it costs a millisecond.
+    limit. Nothing here fetches anything.
     """
     import trafilatura
     from trafilatura.deduplication import LRU_TEST

@@ -70,6 +70,11 @@ class Guard:
             self._child.end()
             self._child = None
 
+    @property
+    def child_process(self) -> int | None:
+        """Process number of the child, if there is one."""
+        return self._child.number if self._child is not None else None
+
     def _ready_child(self) -> ChildProcess:
         if self._child is not None and self._child.accepted >= self.pages_a_child and not self._child.pending:
             self.close()

@@ -76,6 +76,11 @@ class ChildProcess:
         self._requests, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._requests, False)
 
+    @property
+    def number(self) -> int:
+        """The process number."""
+        return self._process.pid
+
     def wait_until_ready(self) -> None:
         """Wait for the imports and the warm-up."""
         try:
