@@ -23,11 +23,13 @@ MAX_HEADER = 2 << 20
 MAX_BLOCK = 64 << 20
 
 #: A plausible record start: a version line and the name of a field. Files exist for versions 0.17, 0.18, 1.0 and 1.1.
-RECORD_START = re.compile(rb"WARC/\d\.\d{1,3}[ \t]{0,8}\r?\n[^\s:]{1,100}[ \t]{0,8}:")
+RECORD_START = re.compile(rb"WARC/\d\.\d{1,3}[ \t]{0,8}\r?\n[!-9;-~]{1,100}[ \t]{0,8}:")
 _START_BYTES = 256
 
-# a version line before the blank line: the header was cut, and another record begins there
-_HEADER_END = re.compile(rb"\n\r?\n|\nWARC/\d")
+# Where a record is searched for, it begins a line or follows zeroed bytes. A header with such a start in it was cut:
+# without this a page full of record starts would be parsed from each of them to the end of the longest header.
+_FOUND_START = re.compile(rb"(?<=[\n\0])" + RECORD_START.pattern)
+_HEADER_END = re.compile(rb"\n\r?\n|[\n\0]WARC/\d")
 _FOLDED = re.compile(rb"\r?\n[ \t]+")
 _LINE_ENDS = b"\r\n"
 _PADDING = b"\0\r\n"
@@ -61,7 +63,12 @@ class WarcRecord:
 
 @dataclass(frozen=True)
 class Damage:
-    """A region of the file, ``length`` bytes from ``offset`` on, that holds no readable record; one removal."""
+    """A region of the file, ``length`` bytes from ``offset`` on, that holds no readable record; one removal.
+
+    Inside an intact gzip member of several records it is addressed as these are. A broken gzip member of several
+    records is a region of the file from the member's start on, though those of its records that came before the
+    break were handed on.
+    """
 
     offset: int
     length: int
@@ -75,11 +82,17 @@ def is_record_start(window: Window, at: int) -> bool:
 
 
 def find_record(window: Window, at: int, stop: int) -> int | None:
-    """The first plausible record start in ``[at, stop)``, or None."""
+    """The first plausible record start in ``[at, stop)`` that begins a line, or None.
+
+    The byte before ``at`` must be held, or no record is found at ``at`` itself.
+    """
     found = window.find(b"WARC/", at, stop)
-    while found is not None and not is_record_start(window, found):
+    while found is not None:
+        window.fill(found + _START_BYTES)
+        if _FOUND_START.match(window.buffer, found - window.base):
+            return found
         found = window.find(b"WARC/", found + 1, stop)
-    return found
+    return None
 
 
 def read_records(
@@ -108,8 +121,8 @@ def read_records(
             return content
         found = "zeroed bytes" if content > head else _read_record(window, head, max_block, closed)
         if isinstance(found, str):
-            resume = window.move(max(head + 1, content))
-            end = find_record(window, resume, _ENDLESS)
+            before = window.move(max(head, content - 1))
+            end = find_record(window, before + 1, _ENDLESS)
             end = window.end if end is None else end
             yield Damage(at, end - at, found)
         else:
@@ -213,7 +226,7 @@ def _read_rest(window: Window, begin: int, closed: bool) -> tuple[bytes, str, in
 
 
 def _is_record_end(window: Window, at: int, gaps: tuple[bytes, ...]) -> bool:
-    """Whether a block plausibly ends at ``at``: before a gap, a version line, padding, or the end of the stream."""
+    """Whether a block plausibly ends at ``at``: before a gap, a version line or the end of the stream."""
     following = window.view(at, 64)
-    content = following.lstrip(_PADDING)
+    content = following.lstrip(_LINE_ENDS)
     return following.startswith(gaps) or not content or content.startswith(b"WARC/")

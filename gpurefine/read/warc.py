@@ -6,7 +6,8 @@ hold more than a few blocks: what cannot be read is a ``Damage``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 from gpurefine.errors import InputError
 from gpurefine.read.members import MAGIC, find_member, member_start, read_members
@@ -16,7 +17,6 @@ from gpurefine.read.records import (
     Damage,
     WarcRecord,
     find_record,
-    is_record_start,
     read_records,
 )
 from gpurefine.read.window import FileSource, Window, open_binary
@@ -25,6 +25,8 @@ __all__ = ["MAX_BLOCK", "Damage", "WarcRecord", "WarcSplit"]
 
 #: A file without a record in its first bytes, this many, is not read as a WARC.
 HEAD = 16 << 20
+
+_PROBE = 256
 
 
 class WarcSplit:
@@ -75,9 +77,9 @@ class WarcSplit:
             if (self.begin if at is None else at) >= end:
                 return
             window = Window(FileSource(file, size))
-            gzip = _is_gzip(window, self.path)
+            gzip = _is_gzip(window, self.path, self.max_block)
             if at is None:
-                window.move(self.begin)
+                window.move(self.begin - 1)
                 at = (find_member if gzip else find_record)(window, self.begin, end)
             if at is None:
                 return
@@ -85,22 +87,24 @@ class WarcSplit:
             self.last_end = yield from (read_members if gzip else read_records)(window, at, end, self.max_block)
 
 
-def _is_gzip(window: Window, path: str) -> bool:
+def _is_gzip(window: Window, path: str, max_block: int) -> bool:
     """Whether a file, seen from its start, consists of gzip members; False for a plain WARC, InputError for neither."""
     compressed = window.view(0, len(MAGIC)) == MAGIC
-    start = member_start(window, 0) if compressed else window.view(0, 256)
-    if RECORD_START.match(start) or (compressed and not start):
-        return compressed
-    # The first record is damaged, or the file is no WARC. A plain record that another one follows is no chance: it
-    # comes before the members that a page of a plain file may contain.
-    record = find_record(window, 0, HEAD)
-    if record is not None and _is_followed(window, record):
-        return False
-    window.move(0)
-    if find_member(window, 0, HEAD) is not None:
+    start = member_start(window, 0) if compressed else window.view(0, _PROBE)
+    plausible = RECORD_START.match(start) is not None
+    if compressed and plausible:
         return True
-    if record is not None:
+    if plausible and all(isinstance(item, WarcRecord) for item in islice(read_records(window, 0, HEAD, max_block), 2)):
         return False
+    # The first records are damaged, or the file is no WARC. Pages contain WARCs of the other kind, so that the first
+    # one found proves nothing: the kind is the one that makes more of the file readable.
+    plain = _readable(window, find_record, read_records, max_block)
+    members = _readable(window, find_member, read_members, max_block)
+    if plain != members:
+        return members > plain
+    # a start that cannot be decompressed may be all there is
+    if plausible or (compressed and not start):
+        return compressed
     if start.startswith(b"filedesc:"):
         raise InputError(f"{path} is an ARC file, the format before WARC: convert it, as 'warcio recompress' does")
     raise InputError(
@@ -108,7 +112,17 @@ def _is_gzip(window: Window, path: str) -> bool:
     )
 
 
-def _is_followed(window: Window, at: int) -> bool:
-    record = next(read_records(window, at, at + 1, 0))
-    end = record.offset + record.length
-    return isinstance(record, WarcRecord) and (not window.fill(end + 1) or is_record_start(window, end))
+def _readable(
+    window: Window, find: Callable[..., int | None], read: Callable[..., Iterator], max_block: int
+) -> tuple[int, int]:
+    """Bytes of those records in the file's head that another record follows at once, and bytes of all records."""
+    window.move(0)
+    at = find(window, 0, HEAD)
+    items = [] if at is None else read(window, at, HEAD, max_block)
+    followed = total = last = 0
+    for item in items:
+        length = item.length if isinstance(item, WarcRecord) else 0
+        followed += last if length else 0
+        total += length
+        last = length
+    return followed, total

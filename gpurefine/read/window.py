@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 from gpurefine.errors import InputError
 
 #: A file is read in pieces that grow from the first to the second size while they are read one after the other.
-FIRST_PIECE = 1 << 16
+FIRST_PIECE = 1 << 14
 LARGEST_PIECE = 1 << 20
 
 
@@ -141,7 +141,10 @@ class Window:
         return at
 
     def find(self, token: bytes, at: int, stop: int) -> int | None:
-        """The offset of the first ``token`` that begins in ``[at, stop)``, or None; what was searched is forgotten."""
+        """The offset of the first ``token`` that begins in ``[at, stop)``, or None.
+
+        What was searched in vain is forgotten; the byte before the token stays.
+        """
         while at < stop:
             self.fill(at + len(token))
             found = self.buffer.find(token, at - self.base)
@@ -150,6 +153,6 @@ class Window:
             if self.ended:
                 return None
             at = max(at, self.end - len(token) + 1)
-            self.move(at)
+            self.move(max(self.base, at - 1))
             self.fill(self.end + 1)
         return None
