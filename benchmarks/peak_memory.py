@@ -64,7 +64,8 @@ def main() -> None:
             command += ["--set", override]
         worker, driver = watch(command)
         shutil.rmtree(folder)
-        lines.append(f"- {Path(path).name}: worker with children {worker / 2**20:.0f} MiB, driver {driver / 2**20:.0f} MiB")
+        figures = f"worker with children {worker / 2**20:.0f} MiB, driver {driver / 2**20:.0f} MiB"
+        lines.append(f"- {Path(path).name}: {figures}")
         print(lines[-1], flush=True)
     if options.out:
         options.out.write_text("\n".join([*lines, ""]))

@@ -1,7 +1,7 @@
 """Writes docs/presets.md: presets, stages and their parameters, from the YAML files and the classes themselves.
 
-    python docs/make_reference.py            writes the file
-    python docs/make_reference.py --check    exit code 1 when the file is not what the classes say
+python docs/make_reference.py            writes the file
+python docs/make_reference.py --check    exit code 1 when the file is not what the classes say
 """
 
 from __future__ import annotations

@@ -111,6 +111,6 @@ class Batch:
         )
 
     def with_columns(self, **columns: Any) -> Batch:
-        """This batch with columns added or replaced; a new ``text`` drops what was measured on the old one."""
+        """The batch with columns added or replaced; a new ``text`` drops what was measured on the old one."""
         statistics = {} if "text" in columns else self.statistics
         return Batch(self.frame.assign(**columns), statistics)

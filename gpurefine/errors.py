@@ -1,12 +1,12 @@
 """Every error that gpurefine raises on purpose.
 
-    GpurefineError            one sentence for the user: what, where, what was expected, what to do
-    +-- RefusedError          nothing was written yet (exit code 2)
-    |   +-- ConfigError       a pipeline that cannot be understood
-    |   +-- InputError        an input that is missing or is not what it should be
-    |   +-- ResourceError     a model, list, package or GPU that is not there
-    |   +-- OutputError       a run directory that cannot be used
-    +-- RunError              a run that failed midway; the same command goes on (exit code 1)
+GpurefineError            one sentence for the user: what, where, what was expected, what to do
++-- RefusedError          nothing was written yet (exit code 2)
+|   +-- ConfigError       a pipeline that cannot be understood
+|   +-- InputError        an input that is missing or is not what it should be
+|   +-- ResourceError     a model, list, package or GPU that is not there
+|   +-- OutputError       a run directory that cannot be used
++-- RunError              a run that failed midway; the same command goes on (exit code 1)
 """
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpurefine.config import fingerprint, find_stage, known_kinds, load_pipeline, pipeline_from_data, preset_names
+from gpurefine.config import find_stage, fingerprint, known_kinds, load_pipeline, pipeline_from_data, preset_names
 from gpurefine.errors import ConfigError
 
 MINIMAL = {"name": "tiny", "stages": [{"extract": {}}, {"language": {"keep": ["en"]}}, "dedup.exact"]}
@@ -21,7 +21,9 @@ def test_presets_load_and_name_their_stages():
 
 
 def test_a_stage_that_stands_twice_is_numbered():
-    pipeline = pipeline_from_data({"name": "x", "stages": ["extract", "dedup.exact", "dedup.exact", {"language": {"as": "lid"}}]})
+    pipeline = pipeline_from_data(
+        {"name": "x", "stages": ["extract", "dedup.exact", "dedup.exact", {"language": {"as": "lid"}}]}
+    )
     assert [stage.name for stage in pipeline.stages] == ["extract", "dedup.exact", "dedup.exact-2", "lid"]
 
 

@@ -30,7 +30,8 @@ def test_base_dependencies_have_lower_bounds_only_and_no_gpu_package():
 
 @pytest.mark.parametrize("extra", ["cu12", "cu13"])
 def test_the_constraints_file_holds_the_caps_of_the_gpu_extras(extra):
-    lines = [line for line in (ROOT / "constraints" / "rapids.txt").read_text().splitlines() if not line.startswith("#")]
+    text = (ROOT / "constraints" / "rapids.txt").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
     constraints = {Requirement(line).name: Requirement(line).specifier for line in lines}
     for text in PROJECT["project"]["optional-dependencies"][extra]:
         requirement = Requirement(text)

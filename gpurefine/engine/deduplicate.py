@@ -18,7 +18,7 @@ from gpurefine.dedup.collisions import CollisionTask, collide, plan_collisions
 from gpurefine.dedup.components import connect
 from gpurefine.dedup.keys import join_key_files, slice_rows
 from gpurefine.dedup.members import gather_members
-from gpurefine.dedup.survivors import RootRange, choose, plan_choice
+from gpurefine.dedup.survivors import choose, plan_choice
 from gpurefine.engine.jobs import Job, run_jobs
 from gpurefine.engine.plan import next_partitions
 from gpurefine.engine.progress import StepProgress
@@ -73,7 +73,7 @@ class DedupRun:
         labels = self._file("labels.parquet")
         self._run("connect", [self._job("connect", labels, connect, (edges, labels, self.task_memory))])
         members = self._gather(labels)
-        return self._choose(labels, members, state, save)
+        return self._choose(members, state, save)
 
     def _join(self, state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
         emitted = [self.store.keys(self.step, index) for index in range(self.partitions)]
@@ -117,22 +117,21 @@ class DedupRun:
             sources = [(index, self.store.documents(self.step, index, last=False)) for index in group]
             path = self._file(f"members-{first:06d}.parquet")
             paths.append(path)
-            jobs.append(self._job(f"gather {first}", path, gather_members, (labels, sources, self.seed, path, self.task_memory)))
+            arguments = (labels, sources, self.seed, path)
+            jobs.append(self._job(f"gather {first}", path, gather_members, arguments))
         self._run("gather", jobs)
         return paths
 
-    def _choose(
-        self, labels: Path, members: Sequence[Path], state: dict[str, Any], save: Callable[[], None]
-    ) -> dict[str, int]:
+    def _choose(self, members: Sequence[Path], state: dict[str, Any], save: Callable[[], None]) -> dict[str, int]:
         if "choose" not in state:
-            state["choose"] = [asdict(roots) for roots in plan_choice(labels, members, self.task_memory)]
+            state["choose"] = [list(roots) for roots in plan_choice(members, self.task_memory)]
             save()
         jobs, clusters, removals = [], [], []
         for number, roots in enumerate(state["choose"]):
             clusters.append(self.store.clusters(self.step, number))
             removals.append(self._file(f"removals-{number:06d}.parquet"))
             clusters[-1].parent.mkdir(parents=True, exist_ok=True)
-            arguments = (labels, list(members), RootRange(**roots), clusters[-1], removals[-1], self.task_memory)
+            arguments = (list(members), tuple(roots), clusters[-1], removals[-1])
             # the removals are written after the clusters, so they say that both are there
             jobs.append(self._job(f"choose {number}", removals[-1], choose, arguments))
         self._run("choose", jobs)

@@ -26,8 +26,8 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
     records = estimate_records(inputs)
     budget = task_memory(prepared.memory, prepared.workers)
     yield f"{pipeline.name}: {pipeline.description.strip()}"
-    yield f"input: {len(inputs)} files, {_size(size)}, some {records:,} pages (estimated from the first file's beginning)"
-    yield f"workers: {prepared.workers} CPU processes with one extraction child each; memory budget {_size(prepared.memory)}"
+    yield f"input: {len(inputs)} files, {_size(size)}, some {records:,} pages (going by the first file's beginning)"
+    yield f"workers: {prepared.workers} CPU processes, an extraction child each; memory budget {_size(prepared.memory)}"
     yield (
         f"time: extraction on CPU decides: some {SECONDS_A_PAGE * 1000:.0f} ms a page, so about "
         f"{_time(records * SECONDS_A_PAGE / prepared.workers)} with these workers; a GPU would not shorten it"
@@ -36,7 +36,7 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
         names = ", ".join(stage.name for stage in step.map_stages)
         if step.index == 0:
             count = len(first_partitions(inputs, prepared.split_size))
-            yield f"step 0: read{', ' if names else ''}{names}: {count} partitions of up to {_size(prepared.split_size)}"
+            yield f"step 0: read, {names}: {count} partitions of up to {_size(prepared.split_size)}"
         else:
             target = REFINED_FILE if step.last else MIDDLE_PARTITION
             before = f"apply {step.dedup_before.name}" if step.dedup_before else "join files"
@@ -44,8 +44,8 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
         if step.dedup_after is not None:
             columns = len(step.dedup_after.key_columns)
             yield (
-                f"  {step.dedup_after.name}: at most {_size(records * 8 * (columns + 1))} of key files; collide tasks of "
-                f"{_size(budget)} ({_passes(records, columns, budget)}); at most {_size(records * LABEL_BYTES)} to "
+                f"  {step.dedup_after.name}: at most {_size(records * 8 * (columns + 1))} of key files; collide tasks "
+                f"of {_size(budget)} ({_passes(records, columns, budget)}); at most {_size(records * LABEL_BYTES)} to "
                 "connect duplicates, if every page had one"
             )
     yield f"disk: at most {_size(records * BYTES_A_DOCUMENT)} in work/ while it runs, if every page were kept"

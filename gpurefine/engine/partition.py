@@ -266,7 +266,7 @@ def _write_kept(
     writer: TableWriter, batch: Batch, step: Step, task: PartitionTask, tools: StageTools, counts: Counts
 ) -> None:
     frame = batch.frame
-    data, offsets = text_buffers(frame["text"])
+    _, offsets = text_buffers(frame["text"])
     counts.text_bytes += int(offsets[-1] - offsets[0])
     table = to_arrow(frame, DOCUMENT_SCHEMA)
     if step.last:

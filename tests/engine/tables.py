@@ -6,12 +6,17 @@ from gpurefine.engine.results import Run
 
 
 def sorted_tables(run: Run) -> dict[str, pd.DataFrame]:
-    """refined and removed as plain frames, rows sorted by all columns that identify them."""
+    """Both tables as plain frames, rows sorted by all columns that identify them."""
     keys = ["file", "offset", "length", "id", "url"]
     return {
-        name: frame.astype(object).where(frame.notna(), None).sort_values(keys, ignore_index=True, key=lambda c: c.astype(str))
+        name: plain(frame).sort_values(keys, ignore_index=True, key=lambda column: column.astype(str))
         for name, frame in (("refined", run.refined()), ("removed", run.removed()))
     }
+
+
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Python objects, None for what is missing."""
+    return frame.astype(object).where(frame.notna(), None)
 
 
 def assert_same_results(one: Run, other: Run) -> None:

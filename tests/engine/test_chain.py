@@ -62,19 +62,22 @@ def tools(tmp_path_factory):
 def batch_of(texts):
     n = len(texts)
     return Batch(
-        pd.DataFrame({
-            "id": string_column([f"id{i}" for i in range(n)]),
-            "url": string_column([None] * n),
-            "file": string_column(["f"] * n),
-            "offset": np.arange(n),
-            "length": np.ones(n, int),
-            "text": string_column(texts),
-        })
+        pd.DataFrame(
+            {
+                "id": string_column([f"id{i}" for i in range(n)]),
+                "url": string_column([None] * n),
+                "file": string_column(["f"] * n),
+                "offset": np.arange(n),
+                "length": np.ones(n, int),
+                "text": string_column(texts),
+            }
+        )
     )
 
 
 def chain(stages, texts, tools, **options):
-    return run_chain(stages, tools, batch_of(texts), **{"annotate": False, "stats": True, "removed_text": True, **options})
+    options = {"annotate": False, "stats": True, "removed_text": True, **options}
+    return run_chain(stages, tools, batch_of(texts), **options)
 
 
 def rows(tables):
@@ -119,7 +122,7 @@ def test_a_document_on_which_a_stage_fails_becomes_a_removal_alone(tools, texts)
 
 
 def test_a_stage_that_fails_on_everything_is_a_defect_and_no_page(tools):
-    with pytest.raises(RunError, match="fragile.*all 20 documents.*an x"):
+    with pytest.raises(RunError, match=r"fragile.*all 20 documents.*an x"):
         chain([Fragile()], ["xx"] * 20, tools)
 
 

@@ -16,7 +16,11 @@ def steps_of(*stages):
 
 def test_each_dedup_is_a_cut():
     steps = steps_of("extract", "dedup.exact", "language", "quality", "dedup.exact", "lines")
-    assert [[stage.name for stage in step.map_stages] for step in steps] == [["extract"], ["language", "quality"], ["lines"]]
+    assert [[stage.name for stage in step.map_stages] for step in steps] == [
+        ["extract"],
+        ["language", "quality"],
+        ["lines"],
+    ]
     assert [step.dedup_before and step.dedup_before.name for step in steps] == [None, "dedup.exact", "dedup.exact-2"]
     assert [step.dedup_after and step.dedup_after.name for step in steps] == ["dedup.exact", "dedup.exact-2", None]
     assert [step.last for step in steps] == [False, False, True]
@@ -29,7 +33,9 @@ def test_without_a_dedup_a_second_step_joins_files():
     assert steps[1].last
 
 
-@pytest.mark.parametrize("stages", [["language"], ["language", "extract"], ["dedup.exact", "extract"], ["extract", "extract"]])
+@pytest.mark.parametrize(
+    "stages", [["language"], ["language", "extract"], ["dedup.exact", "extract"], ["extract", "extract"]]
+)
 def test_an_order_that_cannot_work_is_refused(stages):
     with pytest.raises(ConfigError, match="extract"):
         steps_of(*stages)

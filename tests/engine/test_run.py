@@ -127,20 +127,24 @@ def test_five_files_in_reversed_order_with_one_worker_change_nothing(demo_crawl,
 
 
 def test_stages_in_any_order_with_two_dedups(demo_crawl, scheduler, tmp_path):
-    pipeline = pipeline_from_data({
-        "name": "two dedups",
-        "stages": [
-            {"urls": {"blocklist": "off"}},
-            "extract",
-            "dedup.exact",
-            {"language": {"keep": ["en", "de"]}},
-            {"quality": {}},
-            "dedup.exact",
-            "lines",
-        ],
-    })
+    pipeline = pipeline_from_data(
+        {
+            "name": "two dedups",
+            "stages": [
+                {"urls": {"blocklist": "off"}},
+                "extract",
+                "dedup.exact",
+                {"language": {"keep": ["en", "de"]}},
+                {"quality": {}},
+                "dedup.exact",
+                "lines",
+            ],
+        }
+    )
     runs = [
-        gpurefine.run(pipeline, demo_crawl[0], tmp_path / str(size), scheduler=scheduler, partition_bytes=size, quiet=True)
+        gpurefine.run(
+            pipeline, demo_crawl[0], tmp_path / str(size), scheduler=scheduler, partition_bytes=size, quiet=True
+        )
         for size in (1 << 30, 100_000)
     ]
     assert_same_results(*runs)
@@ -197,7 +201,9 @@ def test_a_directory_in_use_is_refused_with_the_process(demo_crawl, options, tmp
 
 
 def test_fresh_starts_over(demo_crawl, options, scheduler, tmp_path):
-    first = gpurefine.run("refinedweb", demo_crawl[0], tmp_path / "run", overrides=options, scheduler=scheduler, quiet=True)
+    first = gpurefine.run(
+        "refinedweb", demo_crawl[0], tmp_path / "run", overrides=options, scheduler=scheduler, quiet=True
+    )
     second = gpurefine.run(
         "refinedweb",
         demo_crawl[0],
@@ -259,7 +265,18 @@ def test_gpu_is_refused_and_words_for_numbers_too(demo_crawl, options, tmp_path)
 
 
 def test_no_space_ends_with_one_sentence_and_the_same_command_goes_on(whole, demo_crawl, options, tmp_path):
-    command = [*CLI, "run", "refinedweb", str(demo_crawl[0]), "-o", str(tmp_path / "run"), "--set", options[0], "--workers", "1"]
+    command = [
+        *CLI,
+        "run",
+        "refinedweb",
+        str(demo_crawl[0]),
+        "-o",
+        str(tmp_path / "run"),
+        "--set",
+        options[0],
+        "--workers",
+        "1",
+    ]
 
     def small_files():
         # a file system that refuses to let a file grow, as a full one does
