@@ -3,7 +3,20 @@
 ``scalar`` holds what every side shares; ``cpu`` holds the kernels in Numba.
 """
 
+from gpurefine.kernels.cpu.all_copies import ALL_COPIES_FIELDS, all_copies_statistics
 from gpurefine.kernels.cpu.collisions import EMPTY, link_equal_keys
 from gpurefine.kernels.cpu.components import flatten, merge_sorted, unite
+from gpurefine.kernels.cpu.stats import FIELDS, text_statistics, word_hashes
 
-__all__ = ["EMPTY", "flatten", "link_equal_keys", "merge_sorted", "unite"]
+__all__ = [
+    "ALL_COPIES_FIELDS",
+    "EMPTY",
+    "FIELDS",
+    "all_copies_statistics",
+    "flatten",
+    "link_equal_keys",
+    "merge_sorted",
+    "text_statistics",
+    "unite",
+    "word_hashes",
+]

@@ -1,0 +1,43 @@
+"""Integer functions of one item each, shared by the CPU kernels and the CUDA kernels.
+
+They are declared ``inline="always"`` so that a kernel for either side can take them in, and hold to unsigned integers,
+because Numba turns a mixture of signed and unsigned 64-bit integers into floating point.
+
+The class bits say what a table of code point classes (uint8, (0x110000,)) holds for each code point.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+#: Class bits of a code point: letter (category L), white space (as ``str.isspace``), symbol (categories P, S, C),
+#: upper case (as ``str.isupper``), decimal digit (category Nd), and a mark that opens a list item.
+LETTER, WHITE_SPACE, SYMBOL, UPPER_CASE, DECIMAL_DIGIT, BULLET = 1, 2, 4, 8, 16, 32
+
+
+@numba.njit(inline="always")
+def mix64(value):
+    """Spread the bits of a uint64 over all of it: a bijection, so different values stay different."""
+    value = (value ^ (value >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+    value = (value ^ (value >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+    return value ^ (value >> np.uint64(32))
+
+
+@numba.njit(inline="always")
+def decode_utf8(data, position):
+    """Code point (uint32) at a byte position of valid UTF-8 (uint8 array), and its length in bytes."""
+    first = np.uint32(data[position])
+    if first < 0x80:
+        return first, 1
+    second = np.uint32(data[position + 1]) & np.uint32(63)
+    if first < 0xE0:
+        return (first & np.uint32(31)) << np.uint32(6) | second, 2
+    third = np.uint32(data[position + 2]) & np.uint32(63)
+    if first < 0xF0:
+        return (first & np.uint32(15)) << np.uint32(12) | second << np.uint32(6) | third, 3
+    fourth = np.uint32(data[position + 3]) & np.uint32(63)
+    return (
+        (first & np.uint32(7)) << np.uint32(18) | second << np.uint32(12) | third << np.uint32(6) | fourth,
+        4,
+    )
