@@ -18,6 +18,9 @@ from gpurefine.stages.base import MapStage, Outcome, Verdict
 #: Failures of the machine or of the installation, not of a document: they end the task.
 NOT_THE_DOCUMENT = (GpurefineError, OSError, MemoryError, ImportError)
 
+#: Rule of a document on which a stage raised an exception.
+EXCEPTION = "exception"
+
 #: A stage that fails on all documents of a batch of at least this size is broken itself.
 ALL_FAILED = 8
 
@@ -49,8 +52,9 @@ class _Measured:
     values: dict[str, np.ndarray]
     first_rule: np.ndarray
 
-    def keep(self, mask: np.ndarray) -> _Measured:
-        return _Measured({name: value[mask] for name, value in self.values.items()}, self.first_rule[mask])
+    def take(self, rows: np.ndarray) -> _Measured:
+        """Some rows, by mask or by index."""
+        return _Measured({name: value[rows] for name, value in self.values.items()}, self.first_rule[rows])
 
 
 def run_chain(
@@ -72,88 +76,77 @@ def run_chain(
     for stage in stages:
         if not len(result.kept):
             break
-        outcome = _apply(stage, tools, result.kept)
-        _record(measured, stage, outcome, stats)
-        hit = _first_hits(outcome.verdicts, len(outcome.batch), annotate)
-        gone = hit >= 0
-        if gone.any():
-            result.removed.append(_removals(stage, outcome, hit, removed_text))
-            if stats:
-                result.stats.append(_stats_table(outcome.batch.keep(gone), measured.keep(gone)))
-        result.kept = outcome.batch.keep(~gone)
-        measured = measured.keep(~gone)
+        kept, kept_measured, row = [], [], 0
+        for outcome in _apply(stage, tools, result.kept):
+            rows = np.arange(row, row + len(outcome.batch))
+            row += len(outcome.batch)
+            values = _record(measured.take(rows), stage, outcome) if stats else measured.take(rows)
+            hit = _first_hits(outcome.verdicts, len(outcome.batch), annotate)
+            gone = hit >= 0
+            if gone.any():
+                result.removed.append(_removals(stage, outcome, hit, removed_text))
+                if stats:
+                    result.stats.append(_stats_table(outcome.batch.keep(gone), values.take(gone)))
+            kept.append(outcome.batch.keep(~gone))
+            kept_measured.append(values.take(~gone))
+        result.kept, measured = _joined(kept), _joined_measures(kept_measured)
     if stats and len(result.kept):
         result.stats.append(_stats_table(result.kept, measured))
     return result
 
 
-def _apply(stage: MapStage, tools: StageTools, batch: Batch) -> Outcome:
-    """Apply a stage; a document on which it fails becomes a removal.
+def _apply(stage: MapStage, tools: StageTools, batch: Batch) -> list[Outcome]:
+    """Apply a stage; a document on which it fails becomes a removal. One outcome, or several of neighbouring rows.
 
     Raises
     ------
     RunError
         when the stage fails on every document of a batch: that is a defect of the stage, not of pages
     """
-    outcome = _apply_halving(stage, tools, batch)
-    failed = next((verdict for verdict in outcome.verdicts if verdict.rule == "exception"), None)
-    if failed is not None and len(batch) >= ALL_FAILED and failed.removed.all():
+    outcomes = _apply_halving(stage, tools, batch)
+    failed = [verdict for outcome in outcomes for verdict in outcome.verdicts if verdict.rule == EXCEPTION]
+    if len(failed) == len(batch) >= ALL_FAILED:
+        evidence = failed[0].evidence[0] if failed[0].evidence else "an exception"
         raise RunError(
-            f"stage '{stage.name}' failed on all {len(batch)} documents of a batch, the first with "
-            f"{failed.evidence[0] if failed.evidence else 'an exception'}: mend the stage, then give the same command"
+            f"stage '{stage.name}' failed on all {len(batch)} documents of a batch, the first with {evidence}: "
+            "mend the stage, then give the same command"
         )
-    return outcome
+    return outcomes
 
 
-def _apply_halving(stage: MapStage, tools: StageTools, batch: Batch) -> Outcome:
+def _apply_halving(stage: MapStage, tools: StageTools, batch: Batch) -> list[Outcome]:
     """Apply a stage; when it fails, halve the batch until only the documents that fail alone are left."""
     try:
-        return stage.apply(batch, tools.tool(stage))
+        return [stage.apply(batch, tools.tool(stage))]
     except NOT_THE_DOCUMENT:
         raise
     except Exception as error:
         if len(batch) == 1:
-            return _failed(batch, error)
+            return [_failed(batch, error)]
         half = np.arange(len(batch)) < len(batch) // 2
-        return _joined([_apply_halving(stage, tools, batch.keep(mask)) for mask in (half, ~half)])
+        return [outcome for mask in (half, ~half) for outcome in _apply_halving(stage, tools, batch.keep(mask))]
 
 
 def _failed(batch: Batch, error: Exception) -> Outcome:
     evidence = f"{type(error).__name__}: {error}"[:200].encode("utf-8", "replace").decode()
-    return Outcome(batch, [Verdict("exception", np.ones(1, bool), evidence=[evidence], final=True)])
+    return Outcome(batch, [Verdict(EXCEPTION, np.ones(1, bool), evidence=[evidence], final=True)])
 
 
-def _joined(parts: Sequence[Outcome]) -> Outcome:
-    """Outcomes of neighbouring rows as one; a verdict that a part lacks removed nothing there."""
-    sizes = [len(part.batch) for part in parts]
-    frame = pd.concat([part.batch.frame for part in parts], ignore_index=True)
-    names = list(dict.fromkeys((v.rule, v.limit, v.final) for part in parts for v in part.verdicts))
-    verdicts = []
-    for rule, limit, final in names:
-        found = [
-            next((v for v in part.verdicts if (v.rule, v.limit, v.final) == (rule, limit, final)), None)
-            for part in parts
-        ]
-        removed = np.concatenate(
-            [np.zeros(n, bool) if v is None else v.removed for v, n in zip(found, sizes, strict=True)]
-        )
-        value = np.concatenate(
-            [np.full(n, np.nan) if v is None or v.value is None else v.value for v, n in zip(found, sizes, strict=True)]
-        )
-        evidence = [
-            e
-            for v, n in zip(found, sizes, strict=True)
-            for e in ([None] * n if v is None or v.evidence is None else v.evidence)
-        ]
-        verdicts.append(Verdict(rule, removed, value, limit, evidence, final))
-    # an exception is told before any rule, since the rules after it were not asked
-    verdicts.sort(key=lambda verdict: verdict.rule != "exception")
-    measured = {}
-    for name in dict.fromkeys(name for part in parts for name in part.measured):
-        measured[name] = np.concatenate(
-            [part.measured.get(name, np.full(n, np.nan)) for part, n in zip(parts, sizes, strict=True)]
-        )
-    return Outcome(Batch(frame), verdicts, measured)
+def _joined(batches: Sequence[Batch]) -> Batch:
+    """Batches of neighbouring rows as one; statistics are kept where there was only one."""
+    filled = [batch for batch in batches if len(batch)] or list(batches[:1])
+    if len(filled) == 1:
+        return filled[0]
+    return Batch(pd.concat([batch.frame for batch in filled], ignore_index=True))
+
+
+def _joined_measures(parts: Sequence[_Measured]) -> _Measured:
+    names = dict.fromkeys(name for part in parts for name in part.values)
+    values = {
+        name: np.concatenate([part.values.get(name, np.full(len(part.first_rule), np.nan)) for part in parts])
+        for name in names
+    }
+    return _Measured(values, np.concatenate([part.first_rule for part in parts]))
 
 
 def _first_hits(verdicts: Sequence[Verdict], rows: int, annotate: bool) -> np.ndarray:
@@ -185,14 +178,13 @@ def _removals(stage: MapStage, outcome: Outcome, hit: np.ndarray, removed_text: 
     return to_arrow(frame, REMOVED_SCHEMA)
 
 
-def _record(measured: _Measured, stage: MapStage, outcome: Outcome, stats: bool) -> None:
-    if not stats:
-        return
-    for name, value in outcome.measured.items():
-        measured.values[f"{stage.name}:{name}"] = value
+def _record(measured: _Measured, stage: MapStage, outcome: Outcome) -> _Measured:
+    """What was measured before, and what this stage measured and said."""
+    values = measured.values | {f"{stage.name}:{name}": value for name, value in outcome.measured.items()}
+    first_rule = measured.first_rule.copy()
     for verdict in outcome.verdicts:
-        new = verdict.removed & (measured.first_rule == "")
-        measured.first_rule[new] = f"{stage.name}:{verdict.rule}"
+        first_rule[verdict.removed & (first_rule == "")] = f"{stage.name}:{verdict.rule}"
+    return _Measured(values, first_rule)
 
 
 def _stats_table(batch: Batch, measured: _Measured) -> pa.Table:

@@ -45,7 +45,7 @@ class StepProgress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif not self._quiet and kind is None and self._done:
+        elif not self._quiet and kind is None and (self._documents or time.monotonic() - self._began > 1):
             self._line()
 
     def advance(self, documents: int = 0, kept: int = 0, size: int = 0, *, timed: bool = True) -> None:
