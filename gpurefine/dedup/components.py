@@ -21,7 +21,7 @@ from gpurefine.write import TableWriter
 LABEL_SCHEMA = pa.schema([pa.field("document", pa.uint64(), False), pa.field("root", pa.uint64(), False)])
 
 BYTES_A_DOCUMENT = 12
-#: Edges that are worked on at a time; with their sorting and the writing of the labels some 64 MiB.
+#: Edges that are worked on at a time; with the writing of the labels some 90 MiB.
 CHUNK_EDGES = 1 << 18
 LABEL_ROWS = 1 << 20
 
@@ -57,8 +57,8 @@ def connect(edge_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str
     """
     numbers = _documents_with_edges(edge_paths, budget)
     parent = np.arange(len(numbers), dtype=np.uint32)
-    for left, right in _edges(edge_paths):
-        unite(np.searchsorted(numbers, left), np.searchsorted(numbers, right), parent)
+    for edges in _edges(edge_paths):
+        unite(*_places(numbers, edges), parent)
     clusters = int(flatten(parent))
     counts = {"documents": len(numbers), "clusters": clusters}
     with TableWriter(out_path, LABEL_SCHEMA) as writer:
@@ -83,7 +83,7 @@ def _documents_with_edges(edge_paths: Sequence[Path], budget: int) -> np.ndarray
     pending: list[np.ndarray] = []
     pending_rows = 0
     for edges in _edges(edge_paths):
-        ends = np.unique(edges)
+        ends = _distinct(edges)
         new = ends[~_contained(ends, numbers)]
         if len(new):
             pending.append(new)
@@ -94,6 +94,21 @@ def _documents_with_edges(edge_paths: Sequence[Path], budget: int) -> np.ndarray
             pending, pending_rows = [], 0
     _merge(numbers, pending, budget)
     return numbers
+
+
+def _distinct(values: np.ndarray) -> np.ndarray:
+    """Sorted different values; for integers in any order a sort is many times as fast as ``np.unique``."""
+    ordered = np.sort(values, axis=None)
+    return ordered[np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)]]
+
+
+def _places(numbers: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Index in ``numbers`` of each value; searched in ascending order, which stays in the cache."""
+    flat = values.ravel()
+    order = np.argsort(flat)
+    places = np.empty(len(flat), np.int64)
+    places[order] = np.searchsorted(numbers, flat[order])
+    return places.reshape(values.shape)
 
 
 def _contained(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -107,7 +122,7 @@ def _merge(numbers: np.ndarray, pending: list[np.ndarray], budget: int) -> None:
     """Merge new numbers into the sorted ones, which grow in place."""
     if not pending:
         return
-    new = np.unique(np.concatenate(pending))
+    new = _distinct(np.concatenate(pending))
     filled, size = len(numbers), len(numbers) + len(new)
     if size > 1 << 32:
         raise RunError(f"{size} documents have a duplicate, at most 2**32 can be connected: run the dumps one by one")

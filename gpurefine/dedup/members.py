@@ -39,7 +39,7 @@ MEMBER_SCHEMA = pa.schema(
 )
 
 #: A run is sorted and written when it has grown to this in memory; sorting takes as much again.
-RUN_BYTES = 32 << 20
+RUN_BYTES = 16 << 20
 READ_ROWS = 1 << 15
 WRITE_ROWS = 1 << 12
 

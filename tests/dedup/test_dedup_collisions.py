@@ -1,14 +1,12 @@
 """Collide tasks: their plan, their memory, and keys that many documents share."""
 
 import itertools
-import subprocess
-import sys
-from textwrap import dedent
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from memory import measure
 
 from gpurefine.dedup.collisions import CollisionTask, bytes_a_key, collide, plan_collisions
 from gpurefine.dedup.columnfile import ColumnFile
@@ -84,25 +82,18 @@ def test_a_damaged_key_file_is_named_and_no_edge_file_is_left(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["a.keys"]
 
 
-MEASURE = dedent("""
-    import sys
-    from pathlib import Path
+MEASURE = """
     from gpurefine.dedup.collisions import CollisionTask, collide, plan_collisions
     from gpurefine.dedup.keys import SLICES, slice_rows
 
-    def status(name):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
-
-    small, large, out, budget = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+    small, large, out, budget = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
     collide(CollisionTask(0, SLICES), [small], out, budget)  # the kernel is compiled
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
-    before = status("VmRSS")
+    before = current_memory()
     tasks = plan_collisions(slice_rows([large]), 2, budget)
     for task in tasks:
         collide(task, [large], out, budget)
-    print(status("VmHWM") - before, len(tasks), max(task.passes for task in tasks))
-""")
+    print(peak_memory() - before, len(tasks), max(task.passes for task in tasks))
+"""
 
 
 @pytest.mark.parametrize(
@@ -123,14 +114,7 @@ def test_peak_memory_stays_under_the_budget_for_keys_ten_times_as_large(tmp_path
         high[::2] = 5
     key_file(tmp_path / "small", high[:100])
     key_file(tmp_path / "large", high)
-    arguments = [tmp_path / "small", tmp_path / "large", tmp_path / "edges", str(budget)]
-    answer = subprocess.run(
-        [sys.executable, "-c", MEASURE, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
-    )
-    if "clear_refs" in answer.stderr:
-        pytest.skip("this kernel does not let a process reset its peak memory")
-    assert answer.returncode == 0, answer.stderr
-    growth, tasks, passes = map(int, answer.stdout.split())
+    growth, tasks, passes = measure(MEASURE, tmp_path / "small", tmp_path / "large", tmp_path / "edges", budget)
     assert growth < budget
     if skewed:
         # a slice above the budget takes all of it; a plan that were ten times too careful would pass the line above

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from memory import measure
 
 from gpurefine.dedup import components
 from gpurefine.dedup.columnfile import ColumnWriter
@@ -105,3 +106,25 @@ def test_a_damaged_edge_file_is_named(tmp_path):
     with pytest.raises(RunError, match=r"a\.edges is damaged"):
         connect([path], tmp_path / "labels.parquet", MIB)
     assert not (tmp_path / "labels.parquet").exists()
+
+
+MEASURE = """
+    from gpurefine.dedup.components import connect
+
+    small, large, out = sys.argv[1:]
+    connect([small], Path(out), 1 << 30)
+    before = current_memory()
+    counts = connect([large], Path(out), 1 << 30)
+    print(peak_memory() - before, counts["documents"])
+"""
+
+
+@pytest.mark.slow
+def test_memory_is_twelve_bytes_a_document_and_some_room_to_work(tmp_path):
+    small = write_edges(tmp_path / "small", [(0, 1)])
+    pairs = np.random.default_rng(0).permutation(20_000_000).astype(np.uint64).reshape(2, -1)
+    with ColumnWriter(tmp_path / "large", ["left", "right"]) as writer:
+        writer.write_slice([[pairs[0]], [pairs[1]]])
+    growth, documents = measure(MEASURE, small, tmp_path / "large", tmp_path / "labels.parquet")
+    assert documents == 20_000_000
+    assert growth < connect_bytes(documents) + 128 * MIB
