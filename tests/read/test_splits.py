@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -98,6 +100,18 @@ class TestNestedWarcs:
         path.write_bytes(data)
         _, corrections = read_splits(str(path), [*range(0, len(data), 64), len(data)])
         assert (corrections > 2) == (not compressed or level == 0)
+
+
+@pytest.mark.parametrize("wrap", [bytes, member], ids=["plain", "gzip"])
+@pytest.mark.parametrize("shift", [0, -1])
+def test_records_are_found_at_the_edge_of_a_split(tmp_path, wrap, shift):
+    """Splits that begin at a record, or a byte before it, need no correction."""
+    pieces = [wrap(record(number)) for number in range(5)]
+    (tmp_path / "test.warc").write_bytes(b"".join(pieces))
+    starts = list(accumulate(map(len, pieces)))
+    items, corrections = read_splits(str(tmp_path / "test.warc"), [0, *(at + shift for at in starts[:-1]), starts[-1]])
+    assert [item.offset for item in items] == [0, *starts[:-1]]
+    assert corrections == 0
 
 
 @pytest.mark.parametrize("split_bytes", [1, 7, 100])
