@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterator
 
 from gpurefine.demo import templates
 from gpurefine.demo.ordinary import KEPT
 from gpurefine.demo.prose import Article, read_texts
-from gpurefine.demo.records import HTML, Page, chunked
+from gpurefine.demo.records import HTML, Page, chunked, gzip_member
 
 #: Beyond the reader's limit of 20 MiB.
 TOO_LARGE = (20 << 20) + 4096
@@ -33,13 +32,13 @@ def unreadable_pages(articles: Iterator[Article]) -> Iterator[Page]:
         yield Page(f"{_SITE}/charset/{number}", "read:charset", lost)
     yield Page(f"{_SITE}/no-status-line", "read:damaged", b"", http=b"<html><body><p>No HTTP at all here.</p>")
     # magic bytes of gzip, then a stream that ends before the first kibibyte is out
-    cut = gzip.compress(html, 9, mtime=0)[:60]
+    cut = gzip_member(html)[:60]
     yield Page(f"{_SITE}/cut-gzip", "read:damaged", cut, headers=("Content-Encoding: gzip",))
     for number in (1, 2):
         zeroed = templates.blog(next(articles)).encode()
         yield Page(f"{_SITE}/zeroed/{number}", "read:damaged", zeroed, zeroed=True)
     yield Page(f"{_SITE}/too-large", "read:too_large", b"<html><body>" + b"<p>" * (TOO_LARGE // 3))
-    bomb = gzip.compress(b"<html><body>" + b" " * TOO_LARGE, 9, mtime=0)
+    bomb = gzip_member(b"<html><body>" + b" " * TOO_LARGE)
     yield Page(f"{_SITE}/gzip-bomb", "read:too_large", bomb, headers=("Content-Encoding: gzip",))
     for number in (1, 2):
         yield Page(f"{_SITE}/empty/{number}", "read:empty", b"")
@@ -69,9 +68,8 @@ def textless_pages() -> Iterator[Page]:
         html = templates.page_of_lines(mixed.titles[0], [paragraph])
         yield Page(f"https://mixed.example/{number}", "language:score", html.encode())
     for number in (1, 2):
-        rows = [
-            " ".join(str((row * 37 + column * 11) ** 2 * number % 9973) for column in range(18)) for row in range(9)
-        ]
+        squares = [[(row * 37 + column * 11) ** 2 * number % 9973 for column in range(18)] for row in range(9)]
+        rows = [" ".join(map(str, row)) for row in squares]
         html = templates.page_of_lines("Tables of squares", rows)
         yield Page(f"https://numbers.example/{number}", "language:empty", html.encode())
 
@@ -82,54 +80,46 @@ def encoded_pages(articles: Iterator[Article]) -> Iterator[Page]:
     raw_deflate = zlib.compress(html[3], 9)[2:-4]
     codings = [
         ("chunked", chunked(html[0]), ("Transfer-Encoding: chunked",)),
-        ("gzip", gzip.compress(html[1], 9, mtime=0), ("Content-Encoding: gzip",)),
+        ("gzip", gzip_member(html[1]), ("Content-Encoding: gzip",)),
         ("deflate", zlib.compress(html[2], 9), ("Content-Encoding: deflate",)),
         ("raw-deflate", raw_deflate, ("Content-Encoding: deflate",)),
-        ("both", chunked(gzip.compress(html[4], 9, mtime=0)), ("Transfer-Encoding: chunked", "Content-Encoding: gzip")),
+        ("both", chunked(gzip_member(html[4])), ("Transfer-Encoding: chunked", "Content-Encoding: gzip")),
         # as in Common Crawl: the header is still there, the body was decoded already
         ("already-decoded", html[5], ("Content-Encoding: gzip",)),
     ]
     for name, body, headers in codings:
         yield Page(f"https://codings.example/{name}", KEPT, body, headers=headers)
-    for charset in ("utf-16", "iso-8859-1", "utf-8-sig"):
-        article = templates.plain(next(articles)).replace('<meta charset="utf-8">', "")
-        header = "text/html; charset=iso-8859-1" if charset == "iso-8859-1" else "text/html"
-        body = article.replace("</article>", "<p>A café on the corner has the rest – ask there.</p></article>")
-        yield Page(
-            f"https://codings.example/charset/{charset}", KEPT, body.encode(charset, "replace"), content_type=header
-        )
+    # the last two need no declaration; a page that declares iso-8859-1 is read as windows-1252, as browsers do
+    for label, charset in (("iso-8859-1", "windows-1252"), ("", "utf-16"), ("", "utf-8-sig")):
+        html = _with_paragraph(next(articles), "A caf\u00e9 on the corner has the rest \u2013 ask there.")
+        body = html.replace('<meta charset="utf-8">', "").encode(charset)
+        header = f"text/html; charset={label}" if label else "text/html"
+        yield Page(f"https://codings.example/charset/{charset}", KEPT, body, content_type=header)
 
 
 def hostile_pages(articles: Iterator[Article]) -> Iterator[Page]:
     """Good articles inside markup that is broken or means harm; all stay, and nothing of it may take effect."""
     script = "<script>alert(1)</script>"
-    injected = _with_paragraph(
-        next(articles), f"A visitor wrote &lt;script&gt;alert('x')&lt;/script&gt; {{{{7*7}}}} =1+1."
-    )
-    yield _trick(f"?q={script}&p='--", injected.replace("<title>", f"<title>{script}"))
-    unclosed = templates.plain(next(articles)).replace("</p>", "").replace("</article></body></html>", "<div><b><i>")
+    quoted = _with_paragraph(next(articles), "A visitor wrote &lt;script&gt;alert('x')&lt;/script&gt; {{7*7}} =1+1.")
+    yield _trick(f"?q={script}&p='--", quoted.replace("<title>", f"<title>{script}"))
+    unclosed = _plain(articles).replace("</p>", "").replace("</article></body></html>", "<div><b><i>")
     yield _trick("unclosed", unclosed)
-    deep = templates.plain(next(articles)).replace("<article>", "<div>" * 150 + "<article>")
+    deep = _plain(articles).replace("<article>", "<div>" * 150 + "<article>")
     yield _trick("deep", deep)
     # entities that would grow to gigabytes, and one that would read a file of this machine
     entities = '<!DOCTYPE html [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c SYSTEM "file:///etc/'
     entities += 'hostname">]>'
     bomb = _with_paragraph(next(articles), "The end: &b; &c; and so on.").replace("<!DOCTYPE html>", entities)
     yield _trick("entities", bomb)
-    yield _trick("nul", templates.plain(next(articles)).replace("the ", "t\0he "))
-    yield _trick(
-        "long-attribute", templates.plain(next(articles)).replace("<article>", f'<article data-x="{"x" * 99_999}">')
-    )
+    yield _trick("nul", _plain(articles).replace("the ", "t\0he "))
+    yield _trick("long-attribute", _plain(articles).replace("<article>", f'<article data-x="{"x" * 99_999}">'))
     yield _trick("many-entities", _with_paragraph(next(articles), "&amp;lt;" * 40 + "&nbsp;" * 200))
     hidden = "<style>p { display: none }</style><noscript>Please switch it on.</noscript><template>Unused</template>"
-    yield _trick("style", templates.plain(next(articles)).replace("<article>", f"<article>{hidden}"))
-    yield _trick(
-        "bidirectional", _with_paragraph(next(articles), "Call \u202egnp.exe\u202c and z\u200be\u200br\u200co.")
-    )
-    refresh = (
-        '<meta http-equiv="refresh" content="0; url=http://tracker.example/"><base href="http://tracker.example/">'
-    )
-    yield _trick("refresh", templates.plain(next(articles)).replace("<head>", f"<head>{refresh}"))
+    yield _trick("style", _plain(articles).replace("<article>", f"<article>{hidden}"))
+    reversed_text = "Call \u202egnp.exe\u202c and z\u200be\u200br\u200co."
+    yield _trick("bidirectional", _with_paragraph(next(articles), reversed_text))
+    refresh = '<meta http-equiv="refresh" content="0; url=http://a.example/"><base href="http://a.example/">'
+    yield _trick("refresh", _plain(articles).replace("<head>", f"<head>{refresh}"))
     links = "See https://example.com/a?b=c for more, www.example.com as well."
     yield _trick("links", _with_paragraph(next(articles), links))
     yield _trick("long-query?" + "&".join(f"key{number}=value{number}" for number in range(150)), _plain(articles))

@@ -10,6 +10,7 @@ from gpurefine.demo.prose import Article, foreign_article
 from gpurefine.demo.records import Page
 
 KEPT = "kept"
+DUPLICATE = "dedup.exact:duplicate"
 
 #: (language, how its pages are encoded and declared); one page each. An empty header leaves it to the meta element.
 FOREIGN_PAGES = (
@@ -67,7 +68,7 @@ def duplicate_pages(articles: Iterator[Article]) -> Iterator[Page]:
         for copy in range(size):
             template = templates.SAME_TEXT[copy % len(templates.SAME_TEXT)]
             url = f"https://copies{copy}.example/of-{size}/{_slug(article.title)}"
-            yield Page(url, "dedup.exact", template(article, "en").encode(), group=f"copies-{size}")
+            yield Page(url, DUPLICATE, template(article, "en").encode(), group=f"copies-{size}")
 
 
 def foreign_pages() -> Iterator[Page]:

@@ -1,4 +1,4 @@
-"""Articles of the demo crawl, composed out of the paragraphs in ``texts/``: first of all, before pages are made of them.
+"""Articles of the demo crawl, composed out of the paragraphs in ``texts/`` before pages are made of them.
 
 A text file holds lines ``title:``, ``opening:`` and ``closing:`` and paragraphs of one line each. In the English files
 ``{one|two}`` is a choice, and ``[name]``, ``[town]`` and the like are drawn once an article. Nothing here depends on

@@ -92,6 +92,12 @@ def chunked(body: bytes, size: int = 700) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
 
 
+def gzip_member(data: bytes) -> bytes:
+    """A gzip member without a time and without the operating system, which versions of Python fill in differently."""
+    member = gzip.compress(data, 9, mtime=0)
+    return member[:9] + b"\xff" + member[10:]
+
+
 def _response(page: Page, date: datetime) -> bytes:
     content_type = "application/http; msgtype=response"
     member = _member("response", page.url, date, content_type, http_block(page), page.warc_headers)
@@ -115,4 +121,4 @@ def _member(
         f"Content-Type: {content_type}",
         f"Content-Length: {len(block)}",
     ]
-    return gzip.compress("\r\n".join(lines).encode() + b"\r\n\r\n" + block + b"\r\n\r\n", 9, mtime=0)
+    return gzip_member("\r\n".join(lines).encode() + b"\r\n\r\n" + block + b"\r\n\r\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from importlib.resources import files
+from itertools import islice, zip_longest
 
 from gpurefine.demo import templates
 from gpurefine.demo.prose import Article, read_texts, sentences
@@ -64,25 +65,11 @@ def flagged_pages(articles: Iterator[Article]) -> Iterator[Page]:
 
     ``lines:empty`` cannot be reached: to leave nothing, all words would have to go.
     """
-    counters = [
-        "12 likes",
-        "3 shares",
-        "Comments: 4",
-        "1.2K views",
-        "17 retweets",
-        "5 replies",
-        "240 followers",
-        "9 votes",
-    ]
-    headings = [
-        "OUR OPENING HOURS AND PRICES",
-        "CALL US ANY TIME",
-        "BOOK YOUR SEATS TODAY",
-        "ALL OFFERS WHILE STOCK LASTS",
-    ]
+    counters = ["12 likes", "3 shares", "Comments: 4", "1.2K views", "17 retweets", "5 replies", "9 votes", "2 likes"]
+    headings = ["OUR OPENING HOURS AND PRICES", "CALL US ANY TIME", "BOOK YOUR SEATS TODAY", "ALL OFFERS END SOON"]
     menu = [
         "Sign in to write a comment",
-        "Sign up for our letters",
+        "Sign up for letters",
         "Read more",
         "3 items in cart",
         "Sign in",
@@ -91,7 +78,7 @@ def flagged_pages(articles: Iterator[Article]) -> Iterator[Page]:
     ]
     for number, lines in enumerate((counters, headings, menu), start=1):
         prose = _sentences(articles, 9)
-        mixed = [part for pair in zip(prose, [*lines, *[""] * 9], strict=False) for part in pair if part]
+        mixed = [part for pair in zip_longest(prose, lines) for part in pair if part]
         html = templates.page_of_lines("A page with much around it", mixed)
         yield Page(f"https://flagged.example/{number}", "lines:flagged", html.encode())
 
@@ -107,12 +94,20 @@ def _quality(rule: str, lines: list[str], number: int) -> Page:
 
 
 def _sentences(articles: Iterator[Article], count: int) -> list[str]:
-    """The next sentences of fresh articles, of 40 to 160 characters, each once."""
-    found: list[str] = []
-    while len(found) < count:
-        for paragraph in next(articles).paragraphs[1:-1]:
-            found += [part for part in sentences(paragraph)[1:] if 40 <= len(part) <= 160 and part not in found]
-    return found[:count]
+    """The next sentences of fresh articles."""
+    return list(islice(_fresh_sentences(articles), count))
+
+
+def _fresh_sentences(articles: Iterator[Article]) -> Iterator[str]:
+    """Sentences of 40 to 160 characters of fresh articles without end, each once."""
+    seen: set[str] = set()
+    for article in articles:
+        for paragraph in article.paragraphs[1:-1]:
+            # the first sentence of a paragraph names its subject and would come too often
+            for sentence in sentences(paragraph)[1:]:
+                if 40 <= len(sentence) <= 160 and sentence not in seen:
+                    seen.add(sentence)
+                    yield sentence
 
 
 def _paragraphs_line(paragraphs: list[str]) -> list[str]:
@@ -134,7 +129,7 @@ def _with_phrases(phrases: list[str], share: float, inside: bool, articles: Iter
     counted = sum(map(len, said)) if inside else sum(len(phrase.replace(" ", "")) for phrase in said[len(phrases) :])
     room = counted / share - sum(map(len, said))
     prose: list[str] = []
-    for line in _sentences(articles, 400):
+    for line in _fresh_sentences(articles):
         if room < len(line):
             break
         prose.append(line)

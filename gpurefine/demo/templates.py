@@ -40,9 +40,9 @@ def blog(article: Article, language: str = "en") -> str:
     others = "".join(f'<li><a href="/post/{number}">Another post</a></li>' for number in range(6))
     body = (
         f'{_NAVIGATION}{_COOKIES}<main><article class="post"><h1>{escape(article.title, quote=False)}</h1>\n'
-        f'{paragraphs_of(article)}<div class="share-buttons"><a href="#">Share</a> <a href="#">Tweet</a></div></article>'
+        f'{paragraphs_of(article)}<div class="share-buttons"><a href="#">Share</a> <a href="#">Post</a></div></article>'
         f'</main><aside class="sidebar"><h3>Recent posts</h3><ul>{others}</ul></aside>'
-        '<section class="comments" id="comments"><h3>2 comments</h3><div class="comment"><p>Lovely, thank you.</p></div>'
+        '<section class="comments" id="comments"><h3>Comments</h3><div class="comment"><p>Lovely, thank you.</p></div>'
         f'<div class="comment"><p>We have one of these at home.</p></div></section>{_FOOTER}'
     )
     return _document(article.title, body, language)

@@ -23,6 +23,7 @@ from gpurefine.engine.jobs import Job, run_jobs
 from gpurefine.engine.plan import next_partitions
 from gpurefine.engine.progress import StepProgress
 from gpurefine.engine.store import RunStore
+from gpurefine.errors import RunError
 from gpurefine.stages.base import DedupStage
 
 #: Key files of neighbouring partitions are joined to about this size, so that a slice is worth a read.
@@ -73,7 +74,14 @@ class DedupRun:
         labels = self._file("labels.parquet")
         self._run("connect", [self._job("connect", labels, connect, (edges, labels, self.task_memory))])
         members = self._gather(labels)
-        return self._choose(members, state, save)
+        found = self._choose(members, state, save)
+        labelled = pq.read_metadata(labels).num_rows
+        if found["duplicates"] + found["clusters"] != labelled:
+            raise RunError(
+                f"{self.dedup.name}: {labelled} documents have a duplicate, but {found['clusters']} survive and "
+                f"{found['duplicates']} leave; please report this, it must never happen"
+            )
+        return found
 
     def _join(self, state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
         emitted = [self.store.keys(self.step, index) for index in range(self.partitions)]

@@ -7,6 +7,7 @@ workers of a run open what the run was planned with. ``expressions`` (regular ex
 
 from __future__ import annotations
 
+import gzip
 import io
 import logging
 import tarfile
@@ -41,6 +42,7 @@ UT1 = "ut1"
 PACKED_BYTES = 300 << 20
 UNPACKED_BYTES = 2 << 30
 DOWNLOAD_SECONDS = 900.0
+_BLOCK = 1 << 20
 
 #: Changes when a compiled list is laid out or its keys are made in another way.
 _FORMAT = "v1"
@@ -106,17 +108,15 @@ def open_provided(name: str, resources: Resources) -> Blocklist:
     """
     pointer = resources.cache / "lists" / _pointer_name(name)
     try:
-        return open_list(pointer.parent / pointer.read_text("ascii").strip())
+        compiled = pointer.parent / pointer.read_text("ascii").strip()
     except FileNotFoundError:
         raise ResourceError(
             f"the block list '{name}' is not in the cache ({pointer.parent}): run `gpurefine fetch lists`, "
             "give a folder with `--set urls.blocklist=/path/to/lists`, or go without it by `--set urls.blocklist=off`"
         ) from None
-    except (OSError, ValueError, TypeError) as error:
-        raise ResourceError(
-            f"the block list '{name}' in {pointer.parent} is damaged ({error}): delete that folder and run "
-            "`gpurefine fetch lists` again"
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResourceError(f"cannot read {pointer}: {error}; delete it and run `gpurefine fetch lists`") from error
+    return _open_compiled(compiled)
 
 
 def folder_files(folder: Path) -> Iterator[ListFile]:
@@ -144,7 +144,8 @@ def archive_files(content: bytes) -> Iterator[ListFile]:
         if it is damaged
     """
     unpacked = 0
-    with tarfile.open(fileobj=io.BytesIO(content), mode="r|gz") as archive:
+    # tarfile takes a cut gzip stream for the end of the archive; GzipFile does not, if it is read to its end.
+    with gzip.open(io.BytesIO(content)) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             unpacked += member.size
             if unpacked > UNPACKED_BYTES:
@@ -156,6 +157,10 @@ def archive_files(content: bytes) -> Iterator[ListFile]:
                 yield ListFile(
                     UNSORTED if category in ("", "blacklists") else category, path.name, archive.extractfile(member)
                 )
+        while block := stream.read(_BLOCK):
+            unpacked += len(block)
+            if unpacked > UNPACKED_BYTES:
+                raise FetchError(f"the archive's files are larger than {UNPACKED_BYTES:,} bytes together")
 
 
 def _archives(resources: Resources, source: str | Path | None) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -183,7 +188,7 @@ def _compile_folder(folder: Path, resources: Resources, pointer: str) -> ListSum
         compiled = _compiled(folder_digest(folder_files(folder)), resources)
         if is_list(compiled):
             write_whole(resources.cache / "lists" / pointer, compiled.name.encode())
-            return open_list(compiled).summary
+            return _open_compiled(compiled).summary
         return _store(str(folder.name), folder_files(folder), resources, pointer)
     except (OSError, ValueError, TypeError, FetchError) as error:
         raise ResourceError(
@@ -210,6 +215,16 @@ def _store(origin: str, files: Iterator[ListFile], resources: Resources, pointer
     write_list(compiled, summary, hashes, category_ids)
     write_whole(resources.cache / "lists" / pointer, compiled.name.encode())
     return summary
+
+
+def _open_compiled(compiled: Path) -> Blocklist:
+    try:
+        return open_list(compiled)
+    except (OSError, ValueError, TypeError) as error:
+        raise ResourceError(
+            f"the compiled block list {compiled} is damaged ({error}): delete that folder and repeat the command, after "
+            "`gpurefine fetch lists` if the list is a fetched one"
+        ) from error
 
 
 def _compiled(digest: str, resources: Resources) -> Path:

@@ -5,6 +5,7 @@ Stages call ``provide_model`` before a run writes anything and ``model_path`` in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from gpurefine.resources.registry import MODELS, KnownFile
 from gpurefine.stages.base import Resources
 
 GPT2_TOKENS = 50_257
+
+#: White space as Unicode has it (Python's ``\s`` holds four control characters more). The look-behind keeps the search
+#: linear: a run is tried at its first character only.
+_WHITE = r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+_LONG_WHITE = re.compile(f"(?<!{_WHITE}){_WHITE}{{10000,}}")
 
 
 def provide_model(name: str, resources: Resources) -> dict[str, str]:
@@ -122,6 +128,22 @@ def gpt2_encoding(resources: Resources) -> tiktoken.Encoding:
         special_tokens={"<|endoftext|>": GPT2_TOKENS - 1},
         explicit_n_vocab=GPT2_TOKENS,
     )
+
+
+def encode_gpt2(encoding: tiktoken.Encoding, text: str) -> list[int]:
+    """The tokens of a text, whatever the text: the same as ``encoding.encode_ordinary`` where that does not fail.
+
+    A run of a million blanks overflows the stack of tiktoken's regular expression engine, which panics with an
+    exception that is no ``Exception``. GPT-2's pattern takes a run of white space but for its last character as one
+    piece when something follows, so a text may be cut just there and its parts encoded apart.
+    """
+    tokens: list[int] = []
+    start = 0
+    for run in _LONG_WHITE.finditer(text):
+        if run.end() < len(text):
+            tokens += encoding.encode_ordinary(text[start : run.end() - 1])
+            start = run.end() - 1
+    return tokens + encoding.encode_ordinary(text[start:])
 
 
 def merge_ranks(vocabulary: str) -> dict[bytes, int]:

@@ -7,8 +7,9 @@ from that first one, so n documents with one key cost n - 1 edges and one slot, 
 from __future__ import annotations
 
 import numpy as np
-from gpurefine.kernels.scalar import mix64
 from numba import njit, uint64
+
+from gpurefine.kernels.scalar import mix64
 
 #: Marks a free slot: no document number is so large, with ``SHARED`` or without.
 EMPTY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+
 from gpurefine.kernels.scalar import mix64
 
 #: Bytes of the prefix that tells where an n-gram of five or more words cannot be repeated.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+
 from gpurefine.kernels.cpu.grouping import BASE, extend_hash
 from gpurefine.kernels.scalar import BULLET, WHITE_SPACE, decode_utf8, mix64
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+
 from gpurefine.kernels.cpu.grouping import PREFIX, first_position, span_hash, table_mask
 from gpurefine.kernels.scalar import mix64
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+
 from gpurefine.kernels.cpu.grouping import (
     extend_hash,
     first_position,

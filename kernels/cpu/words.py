@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+
 from gpurefine.kernels.cpu.grouping import PREFIX, extend_hash, span_hash
 from gpurefine.kernels.scalar import LETTER, SYMBOL, WHITE_SPACE, decode_utf8, mix64
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from gpurefine.kernels import EMPTY, link_equal_keys
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from gpurefine.kernels import EMPTY, link_equal_keys
 
 LARGEST = (1 << 63) - 2
 pairs = st.tuples(st.sampled_from([0, 1, 2**64 - 1, 7]), st.sampled_from([0, 5]), st.integers(0, 9) | st.just(LARGEST))

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gpurefine.kernels import flatten, merge_sorted, unite
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from gpurefine.kernels import flatten, merge_sorted, unite
 
 GOLDEN = [
     case

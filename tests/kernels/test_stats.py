@@ -6,11 +6,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from gpurefine.kernels import ALL_COPIES_FIELDS, FIELDS, all_copies_statistics, text_statistics, word_hashes
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gpurefine.frames import string_column, text_buffers
+from gpurefine.kernels import ALL_COPIES_FIELDS, FIELDS, all_copies_statistics, text_statistics, word_hashes
 from gpurefine.text.characters import classes_with_bullets
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with", "für")
