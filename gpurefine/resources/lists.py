@@ -222,8 +222,8 @@ def _open_compiled(compiled: Path) -> Blocklist:
         return open_list(compiled)
     except (OSError, ValueError, TypeError) as error:
         raise ResourceError(
-            f"the compiled block list {compiled} is damaged ({error}): delete that folder and repeat the command, after "
-            "`gpurefine fetch lists` if the list is a fetched one"
+            f"the compiled block list {compiled} is damaged ({error}): delete that folder and repeat the command, "
+            "after `gpurefine fetch lists` if the list is a fetched one"
         ) from error
 
 
