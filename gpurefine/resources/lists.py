@@ -76,8 +76,8 @@ def fetch_lists(resources: Resources, source: str | Path | None = None) -> ListS
         except (FetchError, OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
             failures.append(str(error))
     raise ResourceError(
-        f"no block list could be had ({'; '.join(failures) or 'the network is not to be used'}): give `gpurefine fetch "
-        "lists` a folder in UT1's layout (<category>/domains, <category>/urls) or a .tar.gz of one"
+        f"no block list could be had ({'; '.join(failures) or 'the network is not to be used'}): name "
+        "a folder in UT1's layout (<category>/domains, <category>/urls) with `gpurefine fetch lists --from PATH`"
     )
 
 
