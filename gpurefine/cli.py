@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -163,7 +164,7 @@ def explain(
         if number:
             print()
         for key, value in row.items():
-            if value is None or value != value or str(value) == "<NA>":
+            if pd.isna(value):
                 continue
             print(f"{key:>9}: {_printable(value)}")
 
@@ -180,7 +181,9 @@ def fetch_models_command(offline: OfflineOption = False) -> None:
 
 @fetch_app.command("lists")
 def fetch_lists_command(
-    source: Annotated[Path | None, typer.Option("--from", help="a folder in UT1 layout instead of the network")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="a folder, .tar.gz or address in UT1 layout", show_default=False)
+    ] = None,
     offline: OfflineOption = False,
 ) -> None:
     """Fetch the URL block list and compile it."""
@@ -188,7 +191,10 @@ def fetch_lists_command(
     from gpurefine.resources.lists import fetch_lists
 
     found = fetch_lists(default_resources(offline), source)
-    print(found)
+    print(
+        f"{found.name}: {sum(found.domains.values()):,} domains, {sum(found.urls.values()):,} URLs from {found.source}"
+    )
+    print(f"sha256 {found.sha256}")
 
 
 def print_waterfall(result: gpurefine.Run) -> None:
@@ -232,7 +238,7 @@ def print_examples(result: gpurefine.Run) -> None:
 
 
 def _number(value: object) -> str:
-    return "" if value is None or value != value or str(value) == "<NA>" else f"{float(str(value)):.4g}"
+    return "" if pd.isna(value) else f"{float(str(value)):.4g}"
 
 
 def _share(value: float | None) -> str:
@@ -241,7 +247,7 @@ def _share(value: float | None) -> str:
 
 def _printable(value: object, length: int = 2000) -> str:
     """Text from a page, fit for a terminal: no control characters, bounded."""
-    text = "" if value is None or str(value) == "<NA>" else str(value)
+    text = "" if pd.isna(value) else str(value)
     text = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text[: length + 1])
     return text if len(text) <= length else text[:length] + "..."
 

@@ -73,8 +73,17 @@ class Pipeline(BaseModel):
     def as_data(self) -> dict[str, Any]:
         """The whole pipeline as plain data, every default spelled out: for the manifest and ``plan``."""
         data = self.model_dump(mode="json", by_alias=True)
-        data["stages"] = [{stage.kind: stage.model_dump(mode="json", by_alias=True)} for stage in self.stages]
+        data["stages"] = [
+            {_kind_in_config(stage): stage.model_dump(mode="json", by_alias=True)} for stage in self.stages
+        ]
         return data
+
+
+def _kind_in_config(stage: Stage) -> str:
+    """What names the stage's class in a config: its kind, or ``module:Class`` for one that is not ours."""
+    module, kind = type(stage).__module__, stage.kind
+    ours = module in (f"gpurefine.{kind}", f"gpurefine.stages.{kind}")
+    return kind if ours else f"{module}:{type(stage).__qualname__}"
 
 
 def fingerprint(data: Any) -> str:

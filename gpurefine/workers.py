@@ -81,7 +81,7 @@ def open_client(workers: int, scheduler: str | None, scratch: Path) -> Iterator[
         with client:
             yield client
         return
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with (
         dask.config.set({"distributed.worker.daemon": False, "distributed.comm.timeouts.connect": "60s"}),
         LocalCluster(
@@ -90,9 +90,9 @@ def open_client(workers: int, scheduler: str | None, scratch: Path) -> Iterator[
             processes=True,
             resources={"CPU": 1},
             memory_limit=None,
-            dashboard_address=None,
+            dashboard_address=":0",
             local_directory=str(scratch),
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):

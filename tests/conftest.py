@@ -37,7 +37,7 @@ def scheduler():
         processes=True,
         resources={"CPU": 1},
         memory_limit=None,
-        dashboard_address=None,
+        dashboard_address=":0",
         silence_logs=50,
     ) as cluster:
         yield cluster.scheduler_address

@@ -1,5 +1,7 @@
 """Pipelines from YAML: defaults, names, overrides, and one sentence for each mistake."""
 
+from pathlib import Path
+
 import pytest
 
 from gpurefine.config import find_stage, fingerprint, known_kinds, load_pipeline, pipeline_from_data, preset_names
@@ -100,3 +102,11 @@ def test_fingerprint_changes_with_any_parameter_and_not_with_order_of_keys():
     assert fingerprint(plain.as_data()) == fingerprint(dict(reversed(plain.as_data().items())))
     for override in ("language.min_score=0.66", "seed=1", "output.tokens=false", "input.dump=CC-MAIN-2023-06"):
         assert fingerprint(pipeline_from_data(MINIMAL, [override]).as_data()) != fingerprint(plain.as_data())
+
+
+def test_plain_data_of_a_pipeline_is_a_config_that_gives_the_same_pipeline(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "engine"))
+    stages = [*MINIMAL["stages"], "counting_stage:Counting", "counting_stage:Counting"]
+    pipeline = pipeline_from_data({"name": "x", "stages": stages}, ["language.min_score=0.7"])
+    assert pipeline_from_data(pipeline.as_data()).as_data() == pipeline.as_data()
+    assert [next(iter(entry)) for entry in pipeline.as_data()["stages"]][-1] == "counting_stage:Counting"

@@ -18,7 +18,7 @@ def run_demo(output: Path, *, workers: int | None = None, offline: bool = False,
     workers, offline, quiet : as for ``gpurefine.run``
     """
     crawl, lists = write_demo_crawl(Path(output) / "crawl")
-    overrides = [f"urls.blocklist={lists}"]
+    overrides = [f"urls.blocklist={lists}", "urls.categories=[adult, phishing, gambling]"]
     return run(
         "refinedweb", crawl, Path(output) / "run", overrides=overrides, workers=workers, offline=offline, quiet=quiet
     )

@@ -36,6 +36,7 @@ from gpurefine.errors import RunError
 from gpurefine.frames import from_arrow, text_buffers, to_arrow
 from gpurefine.read.batches import SplitCounts, read_batches
 from gpurefine.read.inputs import InputFile
+from gpurefine.resources.models import encode_gpt2
 from gpurefine.write import TableWriter, read_footer
 
 #: Rows of a batch when documents are loaded from Parquet.
@@ -205,7 +206,9 @@ class _Removals:
 
     def __init__(self, task: PartitionTask, source: int) -> None:
         self._task = task
-        self._name = task.step.dedup_before.name if task.step.dedup_before is not None else ""
+        dedup = task.step.dedup_before
+        # in annotate mode clusters/ tells the duplicates, and all of them go on
+        self._name = "" if dedup is None or task.annotate else dedup.name
         if self._name:
             self._table = read_removals([Path(path) for path in task.removal_paths], source)
             documents = np.asarray(self._table["document"], dtype=np.uint64)
@@ -272,7 +275,7 @@ def _write_kept(
     if step.last:
         if task.output.tokens:
             encoding = tools.encoding()
-            tokens = pa.array([len(encoding.encode_ordinary(text)) for text in frame["text"]], pa.int64())
+            tokens = pa.array([len(encode_gpt2(encoding, text)) for text in frame["text"]], pa.int64())
             counts.tokens += pc.sum(tokens).as_py()
         else:
             tokens = pa.nulls(len(frame), pa.int64())

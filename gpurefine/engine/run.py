@@ -152,8 +152,7 @@ def prepare(
     resources = default_resources(offline)
     provided = {stage.name: stage.provide(resources) for stage in pipeline.stages}
     if pipeline.output.tokens:
-        for name in ("gpt2-vocab.bpe", "gpt2-encoder.json"):
-            provided.setdefault("tokens", {})[name] = provide_model(name, resources)["sha256"]
+        provided["tokens"] = provide_model("gpt2-vocab.bpe", resources)
     count = workers or available_cores()
     versions = _versions(DECIDING_PACKAGES)
     return Prepared(
