@@ -142,6 +142,7 @@ def _climb(data: bytes, http_charset: str | None) -> tuple[str, str]:
         text = _decode_strictly(data, encoding)
         if text is not None:
             return text, encoding.name
+    # only UTF-16 (NUL) and ISO-2022-JP (escape) can be in plain ASCII; all other answers would be the same text
     if not data.isascii() or b"\0" in data or b"\x1b" in data:
         found = _detect(data, declared)
         if found:
@@ -193,11 +194,12 @@ def _decode_strictly(data: bytes, encoding: Encoding) -> str | None:
 
 
 def _decode_damaged(data: bytes, encoding: Encoding) -> str | None:
+    """Decode with U+FFFD for what is damaged; None if nothing is, or so much that the encoding must be another one."""
     text = _decode(data, encoding.codecs[0], "replace")
     beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
-    if text.count("\ufffd") * DAMAGE > beyond_ascii:
-        return None
-    return _REPLACEMENTS.sub("\ufffd", text)
+    if 0 < text.count("\ufffd") * DAMAGE <= beyond_ascii:
+        return _REPLACEMENTS.sub("\ufffd", text)
+    return None
 
 
 def _decode(data: bytes, codec: str, errors: str) -> str:

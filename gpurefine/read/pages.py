@@ -5,7 +5,7 @@ The rules, in the order in which they name a removal (all ``read:...``):
 ========= ============================================================== ============ ==============
 rule      hits when                                                      value, limit evidence
 ========= ============================================================== ============ ==============
-damaged   no HTTP status line                                                         what is wrong
+damaged   no HTTP head with a status line                                             what is wrong
 status    the status is not 200                                          status
 type      the media type is not wanted                                                the media type
 too_large the body is larger than the limit, before or after decoding    bytes
@@ -51,7 +51,7 @@ _EVIDENCE_CHARACTERS = 200
 
 _HTML = re.compile(rb"(?:\s++|(?><!--.*?-->))*+<(?:!doctype html|html)", re.IGNORECASE | re.DOTALL)
 _CONTROL = re.compile("[\x01-\x08\x0b\x0e-\x1a\x1c-\x1f]")
-_CHARSET = re.compile(r";\s*+charset\s*+=\s*+[\"']?+\s*+([^\s\"';,]++)", re.IGNORECASE)
+_CHARSET = re.compile(r"[;,\s]\s*+charset\s*+=\s*+[\"']?+\s*+([^\s\"';,]++)", re.IGNORECASE)
 _ISO_DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
@@ -221,7 +221,7 @@ def _no_response(record: WarcRecord) -> _Refusal:
     kind = _media_type(record.headers.get("content-type", ""))
     if kind and kind != "application/http":
         return _Refusal("type", evidence=kind)
-    return _Refusal("damaged", evidence="no HTTP status line")
+    return _Refusal("damaged", evidence="no HTTP head")
 
 
 def _declared_type(record: WarcRecord, response: HttpResponse) -> str | None:
