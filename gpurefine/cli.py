@@ -11,7 +11,7 @@ import pandas as pd
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 import gpurefine
 from gpurefine.errors import ConfigError, GpurefineError
@@ -150,7 +150,7 @@ def presets() -> None:
     for name in gpurefine.presets():
         pipeline = gpurefine.load_pipeline(name)
         table.add_row(name, pipeline.description.strip(), ", ".join(stage.name for stage in pipeline.stages))
-    Console().print(table)
+    _console().print(table)
 
 
 @app.command()
@@ -191,10 +191,8 @@ def fetch_lists_command(
     from gpurefine.resources.lists import fetch_lists
 
     found = fetch_lists(default_resources(offline), source)
-    print(
-        f"{found.name}: {sum(found.domains.values()):,} domains, {sum(found.urls.values()):,} URLs from {found.source}"
-    )
-    print(f"sha256 {found.sha256}")
+    print(f"{found.source}: {sum(found.domains.values()):,} domains, {sum(found.urls.values()):,} URLs")
+    print(f"categories {', '.join(found.categories)}; refused {found.refused:,} entries; sha256 {found.sha256}")
 
 
 def print_waterfall(result: gpurefine.Run) -> None:
@@ -210,7 +208,7 @@ def print_waterfall(result: gpurefine.Run) -> None:
         table.add_row(f"[bold]{entry['stage']}[/bold]", "", *cells)
         for rule, removed in entry["rules"].items():
             table.add_row("", rule, f"{removed:,}", "", "", *[""] * len(reference))
-    console = Console()
+    console = _console()
     console.print(table)
     tokens = f", {summary['tokens']:,} GPT-2 tokens" if summary["tokens"] is not None else ""
     console.print(
@@ -223,8 +221,10 @@ def print_waterfall(result: gpurefine.Run) -> None:
 
 def print_examples(result: gpurefine.Run) -> None:
     """One removed page of each rule, with value, limit and evidence."""
-    table = Table("removed by", "page", "value", "limit", "evidence", title="one page of each rule")
-    removed = result.removed(columns=["stage", "rule", "url", "value", "limit", "evidence"])
+    table = Table(
+        Column("removed by", no_wrap=True), "page", "value", "limit", "evidence", title="one page of each rule"
+    )
+    removed = result.removed(columns=["stage", "rule", "url", "value", "limit", "evidence", "survivor"])
     for (stage, rule), group in removed.groupby(["stage", "rule"], sort=True):
         row = group.iloc[0]
         table.add_row(
@@ -232,13 +232,21 @@ def print_examples(result: gpurefine.Run) -> None:
             escape(_printable(row.url, 60)),
             _number(row.value),
             _number(row.limit),
-            escape(_printable(row.evidence, 40)),
+            escape(_printable(row.evidence if pd.isna(row.survivor) else f"as {row.survivor}", 40)),
         )
-    Console().print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """Standard output; a pipe or file gets lines that are wide enough not to break words."""
+    return Console(width=None if sys.stdout.isatty() else 140)
 
 
 def _number(value: object) -> str:
-    return "" if pd.isna(value) else f"{float(str(value)):.4g}"
+    if pd.isna(value):
+        return ""
+    number = float(str(value))
+    return f"{number:,.0f}" if number.is_integer() else f"{number:.4g}"
 
 
 def _share(value: float | None) -> str:
