@@ -16,7 +16,8 @@ from gpurefine.read.http import parse_response
 from gpurefine.read.labels import LABELS, find_encoding
 from gpurefine.read.warc import WarcRecord, WarcSplit
 
-GOLDEN = [json.loads(line) for line in (Path(__file__).parents[1] / "golden" / "record.jsonl").open(encoding="utf-8")]
+GOLDEN_FILE = Path(__file__).parents[1] / "golden" / "record.jsonl"
+GOLDEN = [json.loads(line) for line in GOLDEN_FILE.read_text(encoding="utf-8").splitlines()]
 
 RUSSIAN = "<html><p>Вчера вечером мы долго сидели у реки и говорили о том, что будет дальше с нашим старым домом.</p>"
 GREEK = "<html><p>Χθες το βράδυ καθίσαμε πολλή ώρα δίπλα στο ποτάμι και μιλούσαμε για το παλιό μας σπίτι.</p>"

@@ -46,10 +46,9 @@ def judge(block: bytes, cut: str | None = None, **headers: str) -> Page | ReadRe
 
 def judge_file(name: str) -> list[Page | ReadRemoval]:
     """All responses and damaged regions of a torture file."""
-    items = WarcSplit(str(TORTURE / name))
     return [
         judge_damage(item) if isinstance(item, Damage) else judge_record(item, mime=MIME)
-        for item in items
+        for item in WarcSplit(str(TORTURE / name))
         if isinstance(item, Damage) or item.type == "response"
     ]
 
@@ -74,9 +73,7 @@ def test_a_removal_keeps_its_record():
 
 
 def test_damage_is_a_removal():
-    assert judge_damage(Damage(3, 9, "zeroed bytes")) == ReadRemoval(
-        None, None, 3, 9, "damaged", None, None, "zeroed bytes"
-    )
+    assert judge_damage(Damage(3, 9, "zeros")) == ReadRemoval(None, None, 3, 9, "damaged", None, None, "zeros")
 
 
 @pytest.mark.parametrize(
@@ -177,20 +174,14 @@ def test_media_types_that_are_pages(kind):
         ("image/png", {}, "image/png"),
         ("Text/Plain; x=text/html", {}, "text/plain"),
         ("text/html", {"warc_identified_payload_type": "application/pdf"}, "application/pdf"),
-        ("a" * 1_000_000 + "/x", {}, None),
         ("a/" + "x" * 1_000_000, {}, "a/" + "x" * 198),
-        ("text/\x1b[31m\u202e", {}, "text/?[31m???"),  # three bytes of UTF-8, read as latin-1
+        ("text/\x1b[31m", {}, "text/?[31m"),
     ],
+    ids=["image", "parameter", "identified", "long", "escape"],
 )
 def test_other_media_types(kind, headers, evidence):
-    judged = judge(response(kind=kind), **headers)
-    if evidence is None:
-        assert isinstance(judged, Page)  # it is no media type, and the body shows HTML
-    else:
-        assert judged.rule == "type"
-        assert len(judged.evidence) == len(evidence)
-        assert judged.evidence.isprintable()
-        assert judged.evidence[:5] == evidence[:5]
+    removal = judge(response(kind=kind), **headers)
+    assert (removal.rule, removal.evidence) == ("type", evidence)
 
 
 def test_what_the_crawler_found_beats_the_header():
