@@ -33,8 +33,13 @@ DECIDING_PACKAGES = (
     "justext",
     "resiliparse",
     "fasttext-community",
-    "numpy",
+    "chardet",
+    "brotli",
     "idna",
+    "regex",
+    "tiktoken",
+    "tld",
+    "numpy",
 )
 
 
