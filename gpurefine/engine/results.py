@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from functools import reduce
 from html import escape
+from operator import or_
 from typing import Any
 
 import pandas as pd
@@ -100,14 +102,18 @@ class Run:
 
         The choice is the ``n`` least keyed hashes of (seed, id): the same for any partitioning of the run.
         """
-        table = (
-            self._dataset("refined", REFINED_SCHEMA).to_table()
-            if kept
-            else self._dataset("removed", REMOVED_SCHEMA).to_table(filter=_rule_filter(rule))
-        )
-        keys = pa.array(keyed_hash(seed, table["id"].to_pylist()))
-        order = pc.sort_indices(keys)[: max(0, n)]
-        return _frame(table.take(order))
+        dataset = self._dataset("refined", REFINED_SCHEMA) if kept else self._dataset("removed", REMOVED_SCHEMA)
+        # texts are read for the chosen rows only
+        places = dataset.to_table(columns=["id", "file", "offset"], filter=None if kept else _rule_filter(rule))
+        keys = pa.array(keyed_hash(seed, places["id"].to_pylist()))
+        chosen = places.take(pc.sort_indices(keys)[: max(0, n)])
+        rows = [
+            (pc.field("file") == file) & (pc.field("offset") == offset)
+            for file, offset in zip(chosen["file"].to_pylist(), chosen["offset"].to_pylist(), strict=True)
+        ]
+        found = _frame(dataset.to_table(filter=reduce(or_, rows, pc.scalar(False))))
+        order = _frame(chosen.select(["file", "offset"])).drop_duplicates()
+        return order.merge(found, on=["file", "offset"], how="left")[list(found.columns)]
 
     def explain(self, id_or_url: str) -> pd.DataFrame:
         """Every record with this id or URL: whether it was kept, else stage, rule, value, limit and evidence.
