@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -10,6 +11,10 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 
 # one thread a process, whatever the machine: tests share two cores
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# a busy machine is slow, which is no finding
+hypothesis.settings.register_profile("gpurefine", deadline=None)
+hypothesis.settings.load_profile("gpurefine")
 
 
 @pytest.fixture(scope="session")
