@@ -16,6 +16,11 @@ from gpurefine.errors import ConfigError, ResourceError
 
 BACKENDS = ("auto", "cpu", "gpu")
 
+#: Seconds to wait for a scheduler that is running to answer.
+CONNECT_TIMEOUT = 20
+#: Seconds to wait for the first worker of a scheduler that is running.
+WORKER_TIMEOUT = 30
+
 
 def available_cores() -> int:
     """Cores that this process may use."""
@@ -75,10 +80,11 @@ def open_client(workers: int, scheduler: str | None, scratch: Path) -> Iterator[
     if scheduler is not None:
         address = {"scheduler_file": scheduler} if os.path.exists(scheduler) else {"address": scheduler}
         try:
-            client = Client(**address, timeout="10s", set_as_default=False)
+            client = Client(**address, timeout=CONNECT_TIMEOUT, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise ResourceError(f"no Dask scheduler answers at {scheduler}: {error}") from None
         with client:
+            _check_workers(client, scheduler)
             yield client
         return
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -97,3 +103,16 @@ def open_client(workers: int, scheduler: str | None, scratch: Path) -> Iterator[
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+def _check_workers(client: Client, scheduler: str) -> None:
+    """A task that asks for what no worker has would wait for ever, so see that some worker has it."""
+    with contextlib.suppress(TimeoutError):
+        client.wait_for_workers(1, timeout=WORKER_TIMEOUT)
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    if not any(worker.get("resources", {}).get("CPU") for worker in workers):
+        found = f"its {len(workers)} workers have" if workers else f"no worker came within {WORKER_TIMEOUT} s to give"
+        raise ResourceError(
+            f"the scheduler at {scheduler} cannot run this: {found} no resource CPU; "
+            "start workers with `dask worker ADDRESS --nthreads 1 --resources CPU=1`"
+        )

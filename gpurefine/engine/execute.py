@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from gpurefine.engine.plan import (
 )
 from gpurefine.engine.progress import StepProgress
 from gpurefine.engine.store import RunStore
-from gpurefine.engine.summary import add_counts, summarise
+from gpurefine.engine.summary import Tally, summarise
 from gpurefine.errors import RunError
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.splits import next_correction
@@ -75,6 +75,8 @@ def execute(context: RunContext, manifest: dict[str, Any]) -> dict[str, Any]:
         if step.index > 0 and not context.pipeline.output.keep_work:
             # the documents that this step has taken up
             _remove_work(context.store, step.index - 1)
+    # what workers left that were killed in this run
+    context.store.clean_unfinished()
     manifest["state"] = "complete"
     context.store.write_manifest(manifest)
     summarise(context.store, context.pipeline, manifest)
@@ -103,40 +105,41 @@ def _run_step(context: RunContext, step: Step, manifest: dict[str, Any]) -> None
     record = manifest["steps"][step.index]
     began = time.monotonic()
     partitions = [Partition(**{**entry, "sources": tuple(entry["sources"])}) for entry in record["partitions"]]
-    counts = _process(context, step, partitions)
+    tally = _process(context, step, partitions)
     if step.index == 0:
-        _correct_splits(context, step, partitions, counts)
+        _correct_splits(context, step, partitions, tally)
         record["partitions"] = [asdict(partition) for partition in partitions]
-    _check_step(context, step, manifest, counts)
-    record["counts"] = add_counts(counts)
+    _check_step(step, manifest, tally)
+    record["counts"] = tally.total()
     record["seconds"] = round(record.get("seconds", 0.0) + time.monotonic() - began, 3)
-    record["kept_rows"] = [count["kept"] for count in counts]
+    record["kept_rows"] = tally.kept
     record["kept_bytes"] = [
-        context.store.documents(step.index, index, step.last).stat().st_size for index in range(len(counts))
+        context.store.documents(step.index, index, step.last).stat().st_size for index in range(len(partitions))
     ]
     record["state"] = "done"
     context.store.write_manifest(manifest)
 
 
-def _process(context: RunContext, step: Step, partitions: Sequence[Partition]) -> list[dict[str, Any]]:
+def _process(context: RunContext, step: Step, partitions: Sequence[Partition]) -> Tally:
     """Counts of all partitions, of those that were done before and of those done now."""
-    counts: list[dict[str, Any] | None] = [None] * len(partitions)
+    tally = Tally(len(partitions))
     title = ", ".join(filter(None, ["read" if step.index == 0 else "", *(stage.name for stage in step.map_stages)]))
     with StepProgress(title or "write", len(partitions), quiet=context.quiet) as progress:
-        todo = []
-        for partition in partitions:
-            task = _task(context, step, partition)
-            found = done(task)
-            counts[partition.index] = found
-            if found is None:
-                todo.append(task)
-            else:
-                progress.advance(timed=False)
-        jobs = (_job(task) for task in todo)
-        for _, result in run_jobs(context.client, context.run_key, jobs):
-            counts[result["partition"]] = result
-            progress.advance(result["records"], result["kept"], result["input_bytes"])
-    return [count for count in counts if count is not None]
+
+        def todo() -> Iterator[Job]:
+            for partition in partitions:
+                task = _task(context, step, partition)
+                found = done(task)
+                if found is None:
+                    yield _job(task)
+                else:
+                    tally.add(found)
+                    progress.advance(timed=False)
+
+        for _, counts in run_jobs(context.client, context.run_key, todo()):
+            tally.add(counts)
+            progress.advance(counts["records"], counts["kept"], counts["input_bytes"])
+    return tally
 
 
 def _task(context: RunContext, step: Step, partition: Partition) -> PartitionTask:
@@ -160,37 +163,36 @@ def _job(task: PartitionTask) -> Job:
     return Job(name, process_partition, (task,), needs_tools=True)
 
 
-def _correct_splits(context: RunContext, step: Step, partitions: list[Partition], counts: list[dict[str, Any]]) -> None:
+def _correct_splits(context: RunContext, step: Step, partitions: list[Partition], tally: Tally) -> None:
     """Read splits again that a page with a WARC in it had fooled, until all splits of a file fit together.
 
-    ``partitions`` and ``counts`` are changed in place.
+    ``partitions`` and ``tally`` are changed in place.
     """
-    for file in range(len(context.inputs)):
-        indices = [partition.index for partition in partitions if partition.file == file]
+    of_file: dict[int, list[int]] = {}
+    for partition in partitions:
+        of_file.setdefault(partition.file, []).append(partition.index)
+    for indices in of_file.values():
         while True:
-            splits = [
-                (partitions[i].begin, partitions[i].end, counts[i]["first_start"], counts[i]["last_end"])
-                for i in indices
-            ]
-            wrong = next_correction(splits)
+            wrong = next_correction([(partitions[i].begin, partitions[i].end, *tally.bounds[i]) for i in indices])
             if wrong is None:
                 break
             index = indices[wrong[0]]
+            before = done(_task(context, step, partitions[index]))
             partitions[index] = replace(partitions[index], start=wrong[1])
             task = _task(context, step, partitions[index])
-            counts[index] = done(task) or next(run_jobs(context.client, context.run_key, [_job(task)]))[1]
+            counts = next(run_jobs(context.client, context.run_key, [_job(task)]))[1]
+            assert before is not None
+            tally.take_back(before)
+            tally.add(counts)
 
 
-def _check_step(context: RunContext, step: Step, manifest: dict[str, Any], counts: list[dict[str, Any]]) -> None:
-    """Conservation between steps: what a step read is what the step before kept."""
-    records = manifest["steps"]
-    if len(counts) != len(records[step.index]["partitions"]):
-        raise RunError(
-            f"step {step.index}: {len(counts)} of {len(records[step.index]['partitions'])} partitions are there"
-        )
+def _check_step(step: Step, manifest: dict[str, Any], tally: Tally) -> None:
+    """Conservation between steps: every partition is done, and what it read is what the step before kept."""
+    missing = sum(kept < 0 for kept in tally.kept)
+    if missing:
+        raise RunError(f"step {step.index}: {missing} of {len(tally.kept)} partitions are not done; please report this")
     if step.index > 0:
-        read = sum(count["records"] for count in counts)
-        kept = sum(records[step.index - 1]["kept_rows"])
+        read, kept = tally.total()["records"], sum(manifest["steps"][step.index - 1]["kept_rows"])
         if read != kept:
             raise RunError(
                 f"step {step.index} read {read} documents, but the step before kept {kept}; "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from gpurefine.config import Pipeline
@@ -15,26 +14,52 @@ from gpurefine.write import write_json
 SUMS = ("records", "kept", "truncated", "input_bytes", "text_bytes", "tokens")
 
 
-def add_counts(counts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Counts of a step from those of its partitions; ``peak_memory`` is the largest of any worker process."""
-    sums: dict[str, Any] = dict.fromkeys(SUMS, 0)
-    removed: Counter[str] = Counter()
-    skipped: Counter[str] = Counter()
-    worker_seconds, peak = 0.0, 0
-    for count in counts:
+class Tally:
+    """Counts of a step, added up as its partitions end; of each partition only four numbers are kept.
+
+    Attributes
+    ----------
+    kept : documents that each partition kept, -1 where it is not done
+    bounds : ``(first_start, last_end)`` of each partition of step 0
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self.kept = [-1] * partitions
+        self.bounds: list[tuple[int | None, int | None]] = [(None, None)] * partitions
+        self._sums: Counter[str] = Counter(dict.fromkeys(SUMS, 0))
+        self._removed: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._seconds, self._peak = 0.0, 0
+
+    def add(self, counts: dict[str, Any]) -> None:
+        """A partition is done."""
+        self._change(counts, 1)
+        self._peak = max(self._peak, counts["peak_memory"])
+        self.kept[counts["partition"]] = counts["kept"]
+        self.bounds[counts["partition"]] = counts["first_start"], counts["last_end"]
+
+    def take_back(self, counts: dict[str, Any]) -> None:
+        """A partition that was done will be done again."""
+        self._change(counts, -1)
+        self.kept[counts["partition"]] = -1
+
+    def total(self) -> dict[str, Any]:
+        """Counts of the step; ``peak_memory`` is the largest of any worker process."""
+        return {
+            **{name: self._sums[name] for name in SUMS},
+            "removed": {rule: n for rule, n in sorted(self._removed.items()) if n},
+            "skipped": {kind: n for kind, n in sorted(self._skipped.items()) if n},
+            "worker_seconds": round(self._seconds, 3),
+            "peak_memory": self._peak,
+        }
+
+    def _change(self, counts: dict[str, Any], sign: int) -> None:
         for name in SUMS:
-            sums[name] += count[name]
-        removed.update(count["removed"] or {})
-        skipped.update(count["skipped"] or {})
-        worker_seconds += count["seconds"]
-        peak = max(peak, count["peak_memory"])
-    return {
-        **sums,
-        "removed": dict(sorted(removed.items())),
-        "skipped": dict(sorted(skipped.items())),
-        "worker_seconds": round(worker_seconds, 3),
-        "peak_memory": peak,
-    }
+            self._sums[name] += sign * counts[name]
+        for total, part in ((self._removed, counts["removed"]), (self._skipped, counts["skipped"])):
+            for name, n in (part or {}).items():
+                total[name] += sign * n
+        self._seconds += sign * counts["seconds"]
 
 
 def summarise(store: RunStore, pipeline: Pipeline, manifest: dict[str, Any]) -> dict[str, Any]:

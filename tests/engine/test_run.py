@@ -255,7 +255,8 @@ def test_targets_that_cannot_be_written_are_refused(demo_crawl, options, tmp_pat
         gpurefine.run("refinedweb", demo_crawl[0], tmp_path, overrides=options)
 
 
-def test_gpu_is_refused_and_words_for_numbers_too(demo_crawl, options, tmp_path):
+def test_gpu_is_refused_and_words_for_numbers_too(demo_crawl, options, tmp_path, monkeypatch):
+    monkeypatch.setattr("gpurefine.workers.CONNECT_TIMEOUT", 1)
     with pytest.raises(ResourceError, match="CPU only"):
         gpurefine.run("refinedweb", demo_crawl[0], tmp_path / "run", overrides=options, backend="gpu")
     with pytest.raises(ConfigError, match="workers must be at least 1"):
