@@ -85,7 +85,10 @@ def _result(job: Job, future: Any) -> Any:
             "give fewer --workers or more memory, then the same command goes on"
         ) from None
     except OSError as error:
-        raise RunError(f"{job.name}: {error.strerror or error}; free it, then the same command goes on") from error
+        place = f" ({error.filename})" if error.filename else ""
+        raise RunError(
+            f"{job.name}: {error.strerror or error}{place}; remove the cause, then the same command goes on"
+        ) from error
     except Exception as error:
         raise RunError(f"{job.name} failed with {type(error).__name__}: {error}; --debug shows where") from error
 

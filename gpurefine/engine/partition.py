@@ -191,14 +191,27 @@ def _load(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Table
     for source in task.partition.sources:
         path = store.documents(task.step.index - 1, source, last=False)
         removals = _Removals(task, source)
-        counts.input_bytes += path.stat().st_size
         row = 0
+        for table in _documents(path):
+            counts.records += table.num_rows
+            yield removals.apply(Batch(from_arrow(table)), row)
+            row += table.num_rows
+        counts.input_bytes += path.stat().st_size
+
+
+def _documents(path: Path) -> Iterator[pa.Table]:
+    """Documents that the step before wrote, in pieces. Raises RunError naming the file if it is not what was written.
+
+    Pages have checksums, but Parquet's own description of the columns has none: a flipped bit in a name loses a column.
+    """
+    try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for rows in file.iter_batches(BATCH_ROWS, columns=DOCUMENT_SCHEMA.names):
-                table = pa.Table.from_batches([rows])
-                counts.records += table.num_rows
-                yield removals.apply(Batch(from_arrow(table)), row)
-                row += table.num_rows
+                if not rows.schema.equals(DOCUMENT_SCHEMA):
+                    raise ValueError("its columns are not those of documents")
+                yield pa.Table.from_batches([rows])
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise RunError(f"cannot read {path}: {error}; it is not what was written, use --fresh to start over") from None
 
 
 class _Removals:
