@@ -1,0 +1,161 @@
+"""Workers that die, disks that fail, stages that raise, files that are damaged: the same bytes, or one sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tables import assert_same_results, sorted_tables
+
+import gpurefine
+from gpurefine.config import pipeline_from_data
+from gpurefine.errors import RunError
+
+PAGES = 24
+PARTITION_BYTES = 4_000
+
+
+def page(number: int) -> bytes:
+    """A page with an article; each third one is the same as the one before it."""
+    tale = number - (number % 3 == 2)
+    words = " ".join(f"Chapter {i} of tale {tale} tells of the river and of {i * tale} mills." for i in range(12))
+    return f"<html><body><article><p>{words}</p></article></body></html>".encode()
+
+
+@pytest.fixture(scope="module")
+def crawl(tmp_path_factory):
+    """A small crawl of several partitions."""
+    path = tmp_path_factory.mktemp("faults") / "crawl.warc"
+    with path.open("wb") as file:
+        for number in range(PAGES):
+            block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + page(number)
+            head = (
+                f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <r{number}>\r\nWARC-Target-URI: {url(number)}\r\n"
+            )
+            file.write(head.encode() + f"Content-Length: {len(block)}\r\n\r\n".encode() + block + b"\r\n\r\n")
+    return path
+
+
+def url(number: int) -> str:
+    return f"https://example.com/{number}"
+
+
+def refine(crawl, output, fault=None, *, after_dedup=False, **options):
+    """A run with the faulty stage before or after the dedup."""
+    stages = ["extract", "dedup.exact"]
+    stages.insert(2 if after_dedup else 1, {"faulty_stage:Faulty": fault or {}})
+    data = {"name": "faults", "output": {"tokens": False}, "stages": [{"urls": {"blocklist": "off"}}, *stages]}
+    options = {"partition_bytes": PARTITION_BYTES, "quiet": True, **options}
+    return gpurefine.run(pipeline_from_data(data), crawl, output, **options)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(crawl, scheduler, tmp_path_factory):
+    run = refine(crawl, tmp_path_factory.mktemp("undisturbed") / "run", scheduler=scheduler)
+    assert len(run.manifest["steps"][0]["partitions"]) > 5
+    assert len(run.refined()) == PAGES * 2 // 3
+    return run
+
+
+def test_a_worker_that_is_killed_changes_nothing(crawl, undisturbed, tmp_path):
+    marker = tmp_path / "killed"
+    run = refine(
+        crawl, tmp_path / "run", {"fault": "kill", "url": url(13), "until": str(marker), "once": True}, workers=1
+    )
+    killed = int(marker.read_text())
+    assert killed != os.getpid()
+    assert not Path(f"/proc/{killed}").exists()
+    assert_same_results(undisturbed, run)
+    assert not list(Path(run.path).rglob(".unfinished-*"))
+
+
+@pytest.mark.slow
+def test_a_document_that_always_kills_its_worker_ends_the_run_with_a_sentence(crawl, undisturbed, tmp_path):
+    marker = tmp_path / "mended"
+    fault = {"fault": "kill", "url": url(13), "until": str(marker)}
+    with pytest.raises(RunError, match=r"step 0 partition \d+: the worker died several times"):
+        refine(crawl, tmp_path / "run", fault, workers=1)
+    marker.touch()
+    assert_same_results(undisturbed, refine(crawl, tmp_path / "run", fault, workers=1))
+
+
+@pytest.mark.parametrize("after_dedup", [False, True])
+def test_a_fault_of_the_disk_that_passes_is_nothing(crawl, undisturbed, scheduler, tmp_path, after_dedup):
+    marker = tmp_path / "failed"
+    # no other page is like this one, so that it comes to the second step
+    fault = {"fault": "disk", "url": url(12), "until": str(marker), "once": True}
+    run = refine(crawl, tmp_path / "run", fault, after_dedup=after_dedup, scheduler=scheduler)
+    assert marker.exists()
+    assert_same_results(undisturbed, run)
+
+
+def test_a_document_on_which_a_stage_raises_is_removed_with_the_exception(crawl, undisturbed, scheduler, tmp_path):
+    fault = {"fault": "value", "url": url(13)}
+    run = refine(crawl, tmp_path / "run", fault, scheduler=scheduler)
+    (row,) = run.removed("Faulty:exception").itertuples()
+    assert row.url == url(13)
+    assert row.evidence == "ValueError: this page ? is too much"
+    assert row.text in set(undisturbed.refined()["text"])
+    assert run.summary()["removed"]["Faulty:exception"] == 1
+    # its duplicate is now alone; all others are as they were
+    others = {name: table[~table["url"].isin([url(13), url(14)])] for name, table in sorted_tables(run).items()}
+    before = {name: table[~table["url"].isin([url(13), url(14)])] for name, table in sorted_tables(undisturbed).items()}
+    assert all(others[name]["url"].tolist() == before[name]["url"].tolist() for name in others)
+    assert url(14) in set(run.refined()["url"])
+
+
+def stopped_after_dedup(crawl, scheduler, tmp_path) -> tuple[dict, Path]:
+    """A run that was stopped by its disk in the step after the dedup, and what lets it go on."""
+    mended = tmp_path / "mended"
+    fault = {"fault": "disk", "url": url(12), "until": str(mended)}
+    with pytest.raises(RunError, match="step 1 partition 0: Input/output error"):
+        refine(crawl, tmp_path / "run", fault, after_dedup=True, scheduler=scheduler)
+    mended.touch()
+    return fault, tmp_path / "run"
+
+
+def flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_damaged_intermediate_file_is_named_and_never_used(crawl, undisturbed, scheduler, tmp_path):
+    fault, output = stopped_after_dedup(crawl, scheduler, tmp_path)
+    path = output / "work" / "documents-0" / "part-000002.parquet"
+    data = path.read_bytes()
+    # in a page of values; in the schema, where it would rename a column and so lose it
+    for place in (60, data.index(b"language_score")):
+        flip(path, place)
+        with pytest.raises(RunError, match=rf"cannot read {path}: .*--fresh"):
+            refine(crawl, output, fault, after_dedup=True, scheduler=scheduler)
+        flip(path, place)
+    path.rename(tmp_path / "away")
+    with pytest.raises(RunError, match=rf"cannot read {path}: .*--fresh"):
+        refine(crawl, output, fault, after_dedup=True, scheduler=scheduler)
+    (tmp_path / "away").rename(path)
+    assert_same_results(undisturbed, refine(crawl, output, fault, after_dedup=True, scheduler=scheduler))
+
+
+def test_files_of_a_stopped_run_that_are_not_whole_are_written_again(crawl, undisturbed, scheduler, tmp_path):
+    mended, output = tmp_path / "mended", tmp_path / "run"
+    fault = {"fault": "disk", "url": url(PAGES - 1), "until": str(mended)}
+    # one worker takes the partitions in order, so that all before the last are done; and it ends with the run
+    with pytest.raises(RunError, match="Input/output error"):
+        refine(crawl, output, fault, workers=1)
+    mended.touch()
+    victims = [
+        output / "removed" / "part-0-000000.parquet",
+        output / "work" / "documents-0" / "part-000001.parquet",
+        output / "work" / "keys-0" / "part-000002.keys",
+    ]
+    for path in victims:
+        os.truncate(path, path.stat().st_size - 5)
+    whole = output / "removed" / "part-0-000003.parquet"
+    times = [path.stat().st_mtime_ns for path in (whole, victims[0])]
+    # another partition size is no matter any more: the plan stands in the manifest
+    run = refine(crawl, output, fault, scheduler=scheduler, partition_bytes=PARTITION_BYTES // 3)
+    assert_same_results(undisturbed, run)
+    assert whole.stat().st_mtime_ns == times[0]
+    assert victims[0].stat().st_mtime_ns > times[1]
