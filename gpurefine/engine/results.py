@@ -19,6 +19,11 @@ from gpurefine.documents import REFINED_SCHEMA, REMOVED_SCHEMA
 from gpurefine.engine.store import RunStore
 from gpurefine.errors import InputError
 
+#: Parquet that is checked page by page: zstd alone lets many a flipped bit through.
+CHECKED_PARQUET = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
+
 CLUSTER_COLUMNS = ("cluster", "member", "survivor", "file", "offset", "evidence")
 
 
@@ -75,25 +80,25 @@ class Run:
 
     def refined(self, columns: list[str] | None = None) -> pd.DataFrame:
         """The kept documents, all columns or some."""
-        return _frame(self._dataset("refined", REFINED_SCHEMA).to_table(columns=columns))
+        return _frame(self._table("refined", REFINED_SCHEMA, columns=columns))
 
     def removed(self, rule: str | None = None, columns: list[str] | None = None) -> pd.DataFrame:
         """The removals, of all rules or of one (``quality:words``, or ``quality`` for a whole stage)."""
-        return _frame(self._dataset("removed", REMOVED_SCHEMA).to_table(columns=columns, filter=_rule_filter(rule)))
+        return _frame(self._table("removed", REMOVED_SCHEMA, columns=columns, filter=_rule_filter(rule)))
 
     def clusters(self) -> pd.DataFrame:
         """Members of all clusters of duplicates: cluster, member, survivor, file and offset of the member, evidence."""
         folder = self.store.root / "clusters"
         if not folder.is_dir():
             return pd.DataFrame(columns=list(CLUSTER_COLUMNS))
-        return _frame(ds.dataset(folder, format="parquet").to_table())
+        return _frame(self._table("clusters"))
 
     def stats(self) -> pd.DataFrame:
         """All measured values, one column a ``stage:rule``, where the run wrote them (``output.stats: true``)."""
         folder = self.store.root / "stats"
         if not folder.is_dir():
             raise InputError(f"the run in {self.path} has no statistics; run with --set output.stats=true")
-        table = ds.dataset(folder, format="parquet").to_table()
+        table = self._table("stats")
         measured = pd.DataFrame([dict(row) for row in table["measured"].to_pylist()])
         return pd.concat([_frame(table.drop_columns(["measured"])), measured], axis=1)
 
@@ -102,16 +107,16 @@ class Run:
 
         The choice is the ``n`` least keyed hashes of (seed, id): the same for any partitioning of the run.
         """
-        dataset = self._dataset("refined", REFINED_SCHEMA) if kept else self._dataset("removed", REMOVED_SCHEMA)
+        folder = ("refined", REFINED_SCHEMA) if kept else ("removed", REMOVED_SCHEMA)
         # texts are read for the chosen rows only
-        places = dataset.to_table(columns=["id", "file", "offset"], filter=None if kept else _rule_filter(rule))
+        places = self._table(*folder, columns=["id", "file", "offset"], filter=None if kept else _rule_filter(rule))
         keys = pa.array(keyed_hash(seed, places["id"].to_pylist()))
         chosen = places.take(pc.sort_indices(keys)[: max(0, n)])
         rows = [
             (pc.field("file") == file) & (pc.field("offset") == offset)
             for file, offset in zip(chosen["file"].to_pylist(), chosen["offset"].to_pylist(), strict=True)
         ]
-        found = _frame(dataset.to_table(filter=reduce(or_, rows, pc.scalar(False))))
+        found = _frame(self._table(*folder, filter=reduce(or_, rows, pc.scalar(False))))
         order = _frame(chosen.select(["file", "offset"])).drop_duplicates()
         return order.merge(found, on=["file", "offset"], how="left")[list(found.columns)]
 
@@ -124,21 +129,25 @@ class Run:
             if the run read no such record
         """
         matches = (pc.field("id") == id_or_url) | (pc.field("url") == id_or_url)
-        kept = self._dataset("refined", REFINED_SCHEMA).to_table(
-            filter=matches, columns=["id", "url", "file", "offset"]
-        )
-        removed = self._dataset("removed", REMOVED_SCHEMA).to_table(filter=matches)
+        kept = self._table("refined", REFINED_SCHEMA, filter=matches, columns=["id", "url", "file", "offset"])
+        removed = self._table("removed", REMOVED_SCHEMA, filter=matches)
         found = pd.concat([_frame(kept).assign(outcome="kept"), _frame(removed).assign(outcome="removed")])
         if not len(found):
             raise InputError(f"no record in {self.path} has the id or URL {id_or_url}")
         order = ["outcome", *(name for name in REMOVED_SCHEMA.names if name in found)]
         return found.reindex(columns=order).sort_values(["file", "offset"], ignore_index=True)
 
-    def _dataset(self, name: str, schema: pa.Schema) -> ds.Dataset:
+    def _table(self, name: str, schema: pa.Schema | None = None, **options: Any) -> pa.Table:
+        """Rows of a result folder; ``options`` choose columns and rows. Raises InputError if a file is damaged."""
         folder = self.store.root / name
-        if not folder.is_dir():
-            return ds.dataset(schema.empty_table())
-        return ds.dataset(folder, format="parquet", schema=schema)
+        try:
+            if schema is not None and not folder.is_dir():
+                return ds.dataset(schema.empty_table()).to_table(**options)
+            return ds.dataset(folder, format=CHECKED_PARQUET, schema=schema).to_table(**options)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(
+                f"cannot read {folder}: {error}; a file there is damaged, run again with --fresh"
+            ) from None
 
     def __repr__(self) -> str:
         if not self.complete:

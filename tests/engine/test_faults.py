@@ -10,7 +10,8 @@ from tables import assert_same_results, sorted_tables
 
 import gpurefine
 from gpurefine.config import pipeline_from_data
-from gpurefine.errors import RunError
+from gpurefine.engine.partition import _documents
+from gpurefine.errors import InputError, RunError
 
 PAGES = 24
 PARTITION_BYTES = 4_000
@@ -159,3 +160,33 @@ def test_files_of_a_stopped_run_that_are_not_whole_are_written_again(crawl, undi
     assert_same_results(undisturbed, run)
     assert whole.stat().st_mtime_ns == times[0]
     assert victims[0].stat().st_mtime_ns > times[1]
+
+
+def test_any_flipped_bit_of_an_intermediate_file_is_seen_or_without_effect(crawl, scheduler, tmp_path):
+    _, output = stopped_after_dedup(crawl, scheduler, tmp_path)
+    path = output / "work" / "documents-0" / "part-000002.parquet"
+    good, data = list(_documents(path)), path.read_bytes()
+    seen = 0
+    for place in range(4, len(data), 29):
+        flip(path, place)
+        try:
+            # a file that says it has no rows is seen by the count of documents
+            assert list(_documents(path)) in (good, [])
+        except RunError:
+            seen += 1
+        flip(path, place)
+    assert path.read_bytes() == data
+    assert seen > 20
+
+
+def test_a_damaged_result_is_not_read(crawl, undisturbed, scheduler, tmp_path):
+    run = refine(crawl, tmp_path / "run", scheduler=scheduler)
+    for read, name in ((run.refined, "refined"), (run.removed, "removed"), (run.clusters, "clusters")):
+        path = max((tmp_path / "run" / name).iterdir(), key=lambda path: path.stat().st_size)
+        begin = path.read_bytes().index(b"(\xb5/\xfd")  # zstd's magic: a page of values
+        for place in range(begin + 4, begin + 12, 2):
+            flip(path, place)
+            with pytest.raises(InputError, match=f"cannot read .*{name}.*--fresh"):
+                read()
+            flip(path, place)
+    assert_same_results(undisturbed, run)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import gpurefine
-from gpurefine.documents import REFINED_SCHEMA, REMOVED_SCHEMA
 from gpurefine.errors import InputError
 
 TORTURE = Path(__file__).resolve().parents[1] / "torture"
@@ -156,8 +156,10 @@ def test_pages_beyond_a_limit_say_which(tortured):
 
 
 def assert_valid_text(run) -> None:
-    for name, schema in (("refined", REFINED_SCHEMA), ("removed", REMOVED_SCHEMA)):
-        table = run._dataset(name, schema).to_table()
+    paths = [path for name in ("refined", "removed") for path in (Path(run.path) / name).iterdir()]
+    assert len(paths) > 1
+    for path in paths:
+        table = pq.read_table(path)
         table.validate(full=True)  # UTF-8 too
         for column in table.columns:
             if pa.types.is_large_string(column.type):
