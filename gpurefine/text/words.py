@@ -23,6 +23,9 @@ WordKind = Literal["whitespace", "uax29", "spacy"]
 
 _WHITE_SPACE_WORD = regex.compile(r"[^\s\x1c-\x1f]+")
 
+#: spaCy takes a time that grows with the square of a run of visible characters; no word is as long as this.
+_OVERLONG_RUN = regex.compile(r"[^\s\x1c-\x1f]{500,}+")
+
 
 def _uax29_segment() -> regex.Pattern:
     """One segment between two default word boundaries of UAX 29; its rules are named as there.
@@ -137,9 +140,18 @@ def _spacy_tokenizer(language: str):
 
 
 def _spacy_spans(tokenizer: Callable, text: str) -> Iterator[tuple[int, int]]:
-    """Tokens without white space at their ends; tokens of nothing else are no words."""
-    for token in tokenizer(text):
+    """Tokens without white space at their ends; tokens of nothing else are no words, overlong runs are one each."""
+    begin = 0
+    for run in _OVERLONG_RUN.finditer(text):
+        yield from _spacy_tokens(tokenizer, text, begin, run.start())
+        yield run.span()
+        begin = run.end()
+    yield from _spacy_tokens(tokenizer, text, begin, len(text))
+
+
+def _spacy_tokens(tokenizer: Callable, text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    for token in tokenizer(text[begin:end]):
         stripped = token.text.strip()
         if stripped:
-            begin = token.idx + token.text.index(stripped)
-            yield begin, begin + len(stripped)
+            first = begin + token.idx + token.text.index(stripped)
+            yield first, first + len(stripped)

@@ -1,7 +1,6 @@
 """Counts of repetition with the first copies included, as DCLM counts them: the other reading of Gopher's table A1.
 
-A second pass that only pipelines with ``count: all`` or ``tie: longest`` pay for. Numba caches by this file's date; see
-``stats``.
+A second pass that only pipelines with ``count: all`` or ``tie: longest`` pay for.
 """
 
 from __future__ import annotations
@@ -10,16 +9,21 @@ import numba
 import numpy as np
 
 from gpurefine.kernels.cpu.grouping import (
-    extend_hash,
     first_position,
     fitting_scratch,
     new_scratch,
     powers_of_base,
+    read_only,
     table_mask,
 )
 from gpurefine.kernels.cpu.lines import strip
 from gpurefine.kernels.cpu.ngrams import EXTRA_SIZES, TOP_SIZES, count_ngrams, count_words
-from gpurefine.kernels.cpu.words import find_words, read_words, stop_word_table, take_words
+from gpurefine.kernels.cpu.words import WORD_FIELDS, count_kinds, find_words, stop_word_table, take_words
+from gpurefine.kernels.scalar import hash_bytes
+
+#: sha256 of the modules whose functions are compiled into the kernel below. Numba keeps machine code for as long as the
+#: text of this file is the same, so a change in one of those must show here: see tests/kernels/test_kernel_cache.py.
+COMPILED_FROM = "81a315e3243e06d5d93b6321e8e928012ffd7170d2eb7229a56d711fef559b57"
 
 #: Columns of the result. Lines and paragraphs are stripped, empty ones dropped; "repeated" ones occur twice or more and
 #: are counted with all their copies. ``longest_n``: characters of the words of the longest of the most frequent
@@ -54,11 +58,11 @@ def _split(data, begin, end, separator, classes, scratch):
         item_begin, item_end = strip(data, item_begin, position, classes)
         if item_begin == item_end:
             continue
-        item_hash, characters = _ONE, 0
+        characters = 0
         for byte in data[item_begin:item_end]:
-            item_hash = extend_hash(item_hash, byte)
             characters += byte & 0xC0 != 0x80
-        scratch.line_hashes[items], scratch.line_characters[items] = item_hash, characters
+        scratch.line_hashes[items] = hash_bytes(data, item_begin, item_end)
+        scratch.line_characters[items] = characters
         items += 1
     return items
 
@@ -121,7 +125,7 @@ def _all_copies_statistics(data, offsets, classes, begins, ends, word_offsets, o
     powers = powers_of_base()
     no_stop_words = stop_word_table(np.zeros(0, np.uint64))
     last_seen = np.zeros(no_stop_words.size, np.int64)
-    kinds = np.zeros(6, np.int64)
+    unused = np.zeros(len(WORD_FIELDS), np.int64)
     scratch = new_scratch(1 << 12, 1 << 11)
     generation = _ONE
     for document in range(offsets.size - 1):
@@ -134,10 +138,10 @@ def _all_copies_statistics(data, offsets, classes, begins, ends, word_offsets, o
         paragraphs = _split(data, begin, end, 2, classes, scratch)
         _repeated_items(paragraphs, scratch, generation + _ONE, row[_PARAGRAPHS:])
         if given:
-            take_words(begins, ends, word_offsets[document], words, scratch)
+            take_words(data, begins, ends, word_offsets[document], words, classes, scratch)
         else:
             words = find_words(data, begin, end, classes, scratch)
-        read_words(data, words, classes, powers, no_stop_words, last_seen, document + 1, scratch, kinds)
+        count_kinds(words, powers, no_stop_words, last_seen, document + 1, scratch, unused)
         _repeated_ngrams(words, scratch, generation + np.uint64(2), row)
         generation += np.uint64(_QUESTIONS)
 
@@ -156,5 +160,5 @@ def all_copies_statistics(
     """
     begins, ends, word_offsets = words if words is not None else (np.zeros(0, np.int64),) * 3
     out = np.zeros((offsets.size - 1, len(ALL_COPIES_FIELDS)), np.int64)
-    _all_copies_statistics(data, offsets, classes, begins, ends, word_offsets, out)
+    _all_copies_statistics(*read_only(data, offsets, classes, begins, ends, word_offsets), out)
     return out

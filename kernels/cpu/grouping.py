@@ -4,10 +4,11 @@ Items are known by 64-bit keys. The table holds, for each slot, a generation (up
 first item with a key (lower 32 bits): a slot of an older generation is empty, so the next question starts with a clean
 table by counting the generation up.
 
-Texts enter as 64-bit hashes. Two different texts of one document share a hash with a probability of some 2**-64 a pair;
-a page written against the hash function (polynomials modulo 2**64 have such texts) can make unequal items look equal
-and so look more repetitive than it is, to its own loss and nobody else's. A page written to crowd the table meets
-``MOST_PROBES``, which a table at most a quarter full does not reach by chance, so that time stays linear.
+Lines, paragraphs and words enter as 64-bit hashes; n-grams of words are known by numbers, which adds no chance. Two
+different texts of one document share a hash with a probability of some 2**-64 a pair. A page written against the hashes
+(polynomials modulo 2**64 are among them) can make unequal items look equal, and so look more repetitive than it is, to
+its own loss and nobody else's. A page written to crowd the table meets ``MOST_PROBES``, which a table at most a quarter
+full does not reach by chance, so that time stays linear.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-
-from gpurefine.kernels.scalar import mix64
 
 #: Bytes of the prefix that tells where an n-gram of five or more words cannot be repeated.
 PREFIX = 16
@@ -29,11 +28,19 @@ BASE = np.uint64(0x9E3779B97F4A7C15)
 POWERS = 128
 
 #: Slots that are looked at before a key counts as the last one seen.
-MOST_PROBES = 256
+MOST_PROBES = np.uint64(256)
 
 _LOW_32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
-_ONE = np.uint64(1)
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+
+
+def read_only(*arrays: np.ndarray) -> list[np.ndarray]:
+    """The arrays as such that cannot be written to: Numba compiles anew for each combination of those that can."""
+    views = [array.view() for array in arrays]
+    for view in views:
+        view.flags.writeable = False
+    return views
 
 
 @numba.njit(nogil=True)
@@ -88,42 +95,44 @@ def first_position(table, mask, generation, keys, key, position):
     keys : uint64, key of each recorded position; written here
     key, position : uint64 and int64 of the item
     """
-    slot = mix64(key) & mask
-    first = position
-    for _ in range(MOST_PROBES):
+    slot = (key ^ key >> _32) * BASE >> _32 & mask
+    probes = _ZERO
+    while True:
+        # No branch on whether the slot is taken, which no processor can predict: masks choose, and what is already
+        # there is written again. A loop with a second way out would be compiled to branches, three times as slow.
         entry = table[slot]
-        if entry >> _32 != generation:
-            table[slot] = generation << _32 | np.uint64(position)
-            keys[position] = key
-            first = position
-            break
-        first = np.int64(entry & _LOW_32)
-        if keys[first] == key:
+        taken = _ZERO - np.uint64(entry >> _32 == generation)
+        first = entry & _LOW_32 & taken | np.uint64(position) & ~taken
+        probes += _ONE
+        go_on = taken & (_ZERO - np.uint64(probes < MOST_PROBES))
+        if (keys[first] ^ key) & go_on == _ZERO:
+            table[slot] = generation << _32 | first
+            keys[first] = key
             break
         slot = (slot + _ONE) & mask
-    return first
+    return np.int64(first)
 
 
 class Scratch(NamedTuple):
     """Working memory for one document, reused for the next; untouched parts of it never become resident.
 
-    ``line_*`` and ``paragraph_*`` hold a hash and the characters of each item. Of word i: bytes [begins, ends) of the
-    data, its hash; ``running``, ``bytes`` and ``characters`` sum up all words before it (n + 1 values); ``packed`` has
-    the words' bytes without anything between them. ``word_first`` and ``first`` are positions of the first equal word
-    and n-gram, ``word_counts`` and ``counts`` belong to those; ``candidates`` are positions still looked at.
+    ``line_*`` and ``paragraph_*`` hold a hash and the characters of each item. ``packed`` has the words' bytes without
+    anything between them; ``running`` (hash), ``bytes`` and ``characters`` at i sum up the words before word i, and
+    ``kinds`` at i + 1 unites the classes of its characters, with SYMBOL for "not all are symbols". ``word_first`` and
+    ``first`` are positions of the first equal word and n-gram, ``word_counts`` and ``counts`` belong to those;
+    ``candidates`` are positions still looked at.
     """
 
     line_hashes: np.ndarray
     line_characters: np.ndarray
     paragraph_hashes: np.ndarray
     paragraph_characters: np.ndarray
-    begins: np.ndarray
-    ends: np.ndarray
-    word_hashes: np.ndarray
+    packed: np.ndarray
     running: np.ndarray
     bytes: np.ndarray
     characters: np.ndarray
-    packed: np.ndarray
+    kinds: np.ndarray
+    word_hashes: np.ndarray
     word_first: np.ndarray
     word_counts: np.ndarray
     first: np.ndarray
@@ -141,8 +150,8 @@ def new_scratch(size, items):
     slots = np.int64(table_mask(items)) + 1
     return Scratch(
         np.empty(items, np.uint64), np.empty(items, np.int64), np.empty(items, np.uint64), np.empty(items, np.int64),
-        np.empty(items, np.int64), np.empty(items, np.int64), np.empty(items, np.uint64), np.empty(items, np.uint64),
-        np.empty(items, np.int64), np.empty(items, np.int64), np.empty(size + PREFIX, np.uint8),
+        np.empty(size + PREFIX, np.uint8), np.empty(items, np.uint64), np.empty(items, np.int64),
+        np.empty(items, np.int64), np.empty(items, np.uint8), np.empty(items, np.uint64),
         np.empty(items, np.int64), np.empty(items, np.int64), np.empty(items, np.int64), np.empty(items, np.int64),
         np.empty(items, np.int64), np.empty(2 * slots, np.uint8), np.empty(items, np.uint64),
         np.zeros(slots, np.uint64),
@@ -154,6 +163,6 @@ def fitting_scratch(scratch, size, words):
     """``scratch`` if it serves a document of ``size`` bytes with ``words`` given words (-1: to be found), else more."""
     # between two lines stands a byte, and between two words that are found
     items = max(size // 2 + 2, words)
-    if size + PREFIX <= scratch.packed.size and items + 2 <= scratch.begins.size:
+    if size + PREFIX <= scratch.packed.size and items + 2 <= scratch.running.size:
         return scratch
-    return new_scratch(max(scratch.packed.size, 2 * size), max(scratch.begins.size, 2 * items))
+    return new_scratch(max(scratch.packed.size, 2 * size), max(scratch.running.size, 2 * items))

@@ -8,8 +8,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from gpurefine.kernels.cpu.grouping import BASE, extend_hash
-from gpurefine.kernels.scalar import BULLET, WHITE_SPACE, decode_utf8, mix64
+from gpurefine.kernels.scalar import BULLET, WHITE_SPACE, decode_utf8, hash_bytes, mix64
 
 #: What ``read_lines`` counts. Marks: ``#``; ``...`` and the one-character ellipsis; ``. . .``; none overlaps itself.
 #: Newline lines are split at newlines, blank ones count, and a newline at the end opens none; visible lines are those
@@ -24,7 +23,7 @@ LINE_FIELDS = (
     _NEWLINE_LINES, _VISIBLE_LINES, _BULLET_LINES, _ELLIPSIS_LINES, _SPACED_ELLIPSIS_LINES,
 ) = range(len(LINE_FIELDS))  # fmt: skip
 
-_ONE = np.uint64(1)
+_ONE, _THREE = np.uint64(1), np.uint64(3)
 _DOT, _NEWLINE, _BLANK, _NUMBER_SIGN = 46, 10, 32, 35
 
 
@@ -66,39 +65,48 @@ def _judge_line(data, begin, end, classes, row):
 
 
 @numba.njit(nogil=True)
-def _read_line(data, begin, document_end, row):
-    """Read from ``begin`` to the newline or the end: the end, the hash and the characters of what was read."""
-    line_hash = _ONE
+def _read_line(data, begin, document_end, marks, row):
+    """Read from ``begin`` to the newline or the end, counting marks; returns the end and the characters read."""
     characters = dots = spaced = 0
     position = begin
     while position < document_end:
         byte = data[np.uint64(position)]
-        if byte == _NEWLINE:
-            break
-        line_hash = extend_hash(line_hash, byte)
-        characters += byte & 0xC0 != 0x80
-        if byte == _DOT:
-            dots += 1
+        # most bytes are none of the four that are looked for: one test for all
+        if marks[byte] or dots or spaced:
+            if byte == _NEWLINE:
+                break
+            if byte == _DOT:
+                dots += 1
+                spaced = spaced + 1 if spaced & 1 == 0 else 1
+            else:
+                dots = 0
+                spaced = spaced + 1 if byte == _BLANK and spaced & 1 else 0
             if dots == 3:
                 row[_ELLIPSES] += 1
                 dots = 0
-            spaced = spaced + 1 if spaced & 1 == 0 else 1
             if spaced == 5:
                 row[_SPACED_ELLIPSES] += 1
                 spaced = 0
-        elif spaced or dots:
-            dots = 0
-            spaced = spaced + 1 if byte == _BLANK and spaced & 1 else 0
-        if byte == _NUMBER_SIGN:
-            row[_NUMBER_SIGNS] += 1
-        elif byte == 0xE2 and data[position + 1] == 0x80 and data[position + 2] == 0xA6:
-            row[_ELLIPSES] += 1
+            if byte == _NUMBER_SIGN:
+                row[_NUMBER_SIGNS] += 1
+            elif byte == 0xE2 and data[position + 1] == 0x80 and data[position + 2] == 0xA6:
+                row[_ELLIPSES] += 1
+        characters += byte & 0xC0 != 0x80
         position += 1
-    return position, line_hash, characters
+    return position, characters
 
 
 @numba.njit(nogil=True)
-def read_lines(data, begin, end, classes, scratch, row):
+def mark_table():
+    """uint8, (256,): 1 for the bytes that ``read_lines`` looks for: newline, ``#``, dot, first byte of an ellipsis."""
+    marks = np.zeros(256, np.uint8)
+    for byte in (_NEWLINE, _NUMBER_SIGN, _DOT, 0xE2):
+        marks[byte] = 1
+    return marks
+
+
+@numba.njit(nogil=True)
+def read_lines(data, begin, end, classes, marks, scratch, row):
     """Count characters, marks and visible lines; fill in hashes and lengths of lines and paragraphs, return how many.
 
     Lines are what is left when the text is split at runs of newlines, paragraphs at runs of two or more, so that a text
@@ -109,7 +117,8 @@ def read_lines(data, begin, end, classes, scratch, row):
     position = begin
     while True:
         line_begin = position
-        position, line_hash, characters = _read_line(data, position, end, row)
+        position, characters = _read_line(data, position, end, marks, row)
+        line_hash = hash_bytes(data, line_begin, position)
         _judge_line(data, line_begin, position, classes, row)
         newlines = 0
         while position < end and data[position] == _NEWLINE:
@@ -117,7 +126,7 @@ def read_lines(data, begin, end, classes, scratch, row):
             position += 1
         scratch.line_hashes[lines], scratch.line_characters[lines] = line_hash, characters
         lines += 1
-        paragraph_hash = mix64(paragraph_hash + line_hash) * BASE
+        paragraph_hash = mix64(paragraph_hash * _THREE + line_hash)
         paragraph_characters += characters
         row[_CHARACTERS] += characters + newlines
         row[_NEWLINE_LINES] += newlines

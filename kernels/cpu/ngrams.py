@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 from gpurefine.kernels.cpu.grouping import PREFIX, first_position, span_hash, table_mask
-from gpurefine.kernels.scalar import mix64
+from gpurefine.kernels.scalar import eight_bytes, mix64
 
 #: Sizes for which the most frequent n-gram is counted, and those for which all repeated ones are.
 TOP_SIZES = (2, 3, 4)
@@ -82,14 +82,6 @@ def top_ngrams(words, scratch, generation, row):
             row[2 * (n - 2) + 1] = scratch.characters[top_position + n] - scratch.characters[top_position]
 
 
-@numba.njit(inline="always")
-def _eight_bytes(data, position):
-    value = np.uint64(0)
-    for index in range(8):
-        value |= np.uint64(data[position + index]) << np.uint64(8 * index)
-    return value
-
-
 @numba.njit(nogil=True)
 def _repeatable(words, scratch):
     """Positions where an n-gram of five or more words may be equal to another; returns how many.
@@ -102,7 +94,7 @@ def _repeatable(words, scratch):
     seen[: np.int64(mask) + 1] = 0
     for position in range(words - 4):
         begin = scratch.bytes[position]
-        prefix = mix64(_eight_bytes(scratch.packed, begin)) ^ _eight_bytes(scratch.packed, begin + 8)
+        prefix = mix64(eight_bytes(scratch.packed, begin)) ^ eight_bytes(scratch.packed, begin + 8)
         slot = mix64(prefix) & mask
         scratch.first[position] = np.int64(slot)
         seen[slot] = min(seen[slot] + 1, 2)

@@ -4,8 +4,6 @@ Each document is read once for lines, paragraphs and marks (``lines``), its word
 counted (``words``), and repeated n-grams are counted on the hashes (``ngrams``); all three put their questions to one
 hash table (``grouping``). Everything is an integer; the stages form the fractions. Definitions are those of Gopher (Rae
 et al. 2021, A.1.1 and table A1), counted as datatrove does: without the first copy of what is repeated.
-
-Numba dates a module's cached machine code by that module alone: after a change in one of the four above, touch this.
 """
 
 from __future__ import annotations
@@ -19,12 +17,17 @@ from gpurefine.kernels.cpu.grouping import (
     fitting_scratch,
     new_scratch,
     powers_of_base,
+    read_only,
     span_hash,
     table_mask,
 )
-from gpurefine.kernels.cpu.lines import LINE_FIELDS, read_lines
+from gpurefine.kernels.cpu.lines import LINE_FIELDS, mark_table, read_lines
 from gpurefine.kernels.cpu.ngrams import extra_ngrams, top_ngrams
-from gpurefine.kernels.cpu.words import WORD_FIELDS, find_words, read_words, stop_word_table, take_words
+from gpurefine.kernels.cpu.words import WORD_FIELDS, count_kinds, find_words, stop_word_table, take_words
+
+#: sha256 of the modules whose functions are compiled into the kernel below. Numba keeps machine code for as long as the
+#: text of this file is the same, so a change in one of those must show here: see tests/kernels/test_kernel_cache.py.
+COMPILED_FROM = "81a315e3243e06d5d93b6321e8e928012ffd7170d2eb7229a56d711fef559b57"
 
 #: Columns of the result; see ``LINE_FIELDS`` and ``WORD_FIELDS`` for the first and the third group. "Extra" items are
 #: copies of an earlier one. ``top_n`` is how often the most frequent n-gram occurs (of equals, the first) and the
@@ -60,7 +63,7 @@ def _extra_copies(hashes, characters, items, scratch, generation, row):
 @numba.njit(nogil=True, cache=True)
 def _text_statistics(data, offsets, classes, stop_word_hashes, begins, ends, word_offsets, out):
     given = word_offsets.size > 0
-    powers = powers_of_base()
+    powers, marks = powers_of_base(), mark_table()
     stop_words = stop_word_table(stop_word_hashes)
     last_seen = np.zeros(stop_words.size, np.int64)
     scratch = new_scratch(1 << 12, 1 << 11)
@@ -70,17 +73,17 @@ def _text_statistics(data, offsets, classes, stop_word_hashes, begins, ends, wor
         words = word_offsets[document + 1] - word_offsets[document] if given else -1
         scratch = fitting_scratch(scratch, end - begin, words)
         row = out[document]
-        lines, paragraphs = read_lines(data, begin, end, classes, scratch, row)
+        lines, paragraphs = read_lines(data, begin, end, classes, marks, scratch, row)
         _extra_copies(scratch.line_hashes, scratch.line_characters, lines, scratch, generation, row[_LINES:])
         _extra_copies(
             scratch.paragraph_hashes, scratch.paragraph_characters, paragraphs, scratch,
             generation + np.uint64(1), row[_PARAGRAPHS:],
         )  # fmt: skip
         if given:
-            take_words(begins, ends, word_offsets[document], words, scratch)
+            take_words(data, begins, ends, word_offsets[document], words, classes, scratch)
         else:
             words = find_words(data, begin, end, classes, scratch)
-        read_words(data, words, classes, powers, stop_words, last_seen, document + 1, scratch, row[_WORDS:])
+        count_kinds(words, powers, stop_words, last_seen, document + 1, scratch, row[_WORDS:])
         top_ngrams(words, scratch, generation + np.uint64(2), row[_TOP:])
         extra_ngrams(words, powers, scratch, generation + np.uint64(5), row[_EXTRA:])
         generation += np.uint64(_QUESTIONS)
@@ -134,5 +137,5 @@ def text_statistics(
     """
     begins, ends, word_offsets = words if words is not None else (np.zeros(0, np.int64),) * 3
     out = np.zeros((offsets.size - 1, len(FIELDS)), np.int64)
-    _text_statistics(data, offsets, classes, stop_word_hashes, begins, ends, word_offsets, out)
+    _text_statistics(*read_only(data, offsets, classes, stop_word_hashes, begins, ends, word_offsets), out)
     return out

@@ -8,13 +8,13 @@ import numpy as np
 from gpurefine.kernels.cpu.grouping import PREFIX, extend_hash, span_hash
 from gpurefine.kernels.scalar import LETTER, SYMBOL, WHITE_SPACE, decode_utf8, mix64
 
-#: What ``read_words`` counts. Characters are code points of words; a plain word has a character outside the categories
+#: What ``count_kinds`` counts. Characters are code points of words; a plain word has a character outside the categories
 #: P, S and C; an alphabetic word has a letter; stop words are the different ones that occur.
 WORD_FIELDS = ("words", "word_characters", "plain_words", "plain_characters", "alphabetic_words", "stop_words")
 
 _WORDS, _WORD_CHARACTERS, _PLAIN_WORDS, _PLAIN_CHARACTERS, _ALPHABETIC_WORDS, _STOP_WORDS = range(len(WORD_FIELDS))
 
-_ONE = np.uint64(1)
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
 
 
 @numba.njit(nogil=True)
@@ -48,67 +48,77 @@ def _is_new_stop_word(word_hash, stop_words, last_seen, document):
 
 @numba.njit(nogil=True)
 def find_words(data, begin, end, classes, scratch):
-    """Spans of the maximal runs of characters that are not white space; returns how many.
+    """Take in the maximal runs of characters that are not white space; returns how many.
 
-    Written without a branch for begin and end of a word, which no processor can predict.
+    Written without a branch on where a word begins or ends, which no processor can predict: what belongs behind the
+    last word begun so far is written again with each character, and masks (all bits or none) choose.
     """
-    begins, ends = scratch.begins, scratch.ends
-    begun = ended = 0
-    inside = False
-    position = begin
-    while position < end:
-        code_point, length = np.uint32(data[np.uint64(position)]), 1
+    packed, kinds = scratch.packed, scratch.kinds
+    running, sizes, characters = scratch.running, scratch.bytes, scratch.characters
+    words, total_bytes, total_characters, inside, value, kind = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, np.uint8(0)
+    running[0], sizes[0], characters[0] = _ZERO, 0, 0
+    position, behind = np.uint64(begin), np.uint64(end)
+    while position < behind:
+        code_point, length = np.uint32(data[position]), _ONE
         if code_point >= 0x80:
-            code_point, length = decode_utf8(data, position)
-        visible = classes[code_point] & WHITE_SPACE == 0
-        begins[np.uint64(begun)] = ends[np.uint64(ended)] = position
-        begun += visible & (not inside)
-        ended += inside & (not visible)
+            code_point, size = decode_utf8(data, position)
+            length = np.uint64(size)
+        character_class = classes[code_point]
+        visible = np.uint64(character_class & WHITE_SPACE == 0)
+        begun = visible & (inside ^ _ONE)
+        words += begun
+        mask = _ZERO - visible
+        kind = kind & np.uint8(begun - _ONE) | (character_class ^ np.uint8(SYMBOL)) & np.uint8(mask)
+        for _ in range(length):
+            byte = data[position]
+            value = extend_hash(value, byte) & mask | value & ~mask
+            packed[total_bytes] = byte
+            total_bytes += visible
+            position += _ONE
+        total_characters += visible
+        running[words], kinds[words] = value, kind
+        sizes[words], characters[words] = np.int64(total_bytes), np.int64(total_characters)
         inside = visible
-        position += length
-    ends[ended] = end
-    return begun
+    return np.int64(words)
 
 
 @numba.njit(nogil=True)
-def take_words(begins, ends, first, words, scratch):
-    """Take the spans of the words of this document from those given for all documents."""
-    for word in range(words):
-        scratch.begins[word], scratch.ends[word] = begins[first + word], ends[first + word]
-
-
-@numba.njit(nogil=True)
-def read_words(data, words, classes, powers, stop_words, last_seen, document, scratch, row):
-    """Hash the words, count their kinds, and put their bytes together without what is between them."""
-    running = np.uint64(0)
+def take_words(data, begins, ends, first, words, classes, scratch):
+    """Take in the given words ``first`` to ``first + words`` of all documents'."""
     total_bytes = total_characters = 0
-    packed = scratch.packed
-    scratch.running[0], scratch.bytes[0], scratch.characters[0] = running, 0, 0
+    value = np.uint64(0)
+    scratch.running[0], scratch.bytes[0], scratch.characters[0] = value, 0, 0
     for word in range(words):
-        before, kinds, characters = running, np.uint8(0), 0
-        position, end = scratch.begins[word], scratch.ends[word]
-        length = end - position
-        while position < end:
-            code_point, size = np.uint32(data[np.uint64(position)]), 1
-            if code_point >= 0x80:
-                code_point, size = decode_utf8(data, position)
-            kinds |= classes[code_point] ^ np.uint8(SYMBOL)
-            characters += 1
-            for _ in range(size):
-                byte = data[np.uint64(position)]
-                running = extend_hash(running, byte)
-                packed[np.uint64(total_bytes)] = byte
+        kind = np.uint8(0)
+        position = begins[first + word]
+        while position < ends[first + word]:
+            code_point, length = decode_utf8(data, position)
+            kind |= classes[code_point] ^ np.uint8(SYMBOL)
+            total_characters += 1
+            for _ in range(length):
+                value = extend_hash(value, data[position])
+                scratch.packed[total_bytes] = data[position]
                 total_bytes += 1
                 position += 1
-        total_characters += characters
-        word_hash = span_hash(before, running, length, powers)
+        scratch.running[word + 1], scratch.bytes[word + 1] = value, total_bytes
+        scratch.characters[word + 1], scratch.kinds[word + 1] = total_characters, kind
+
+
+@numba.njit(nogil=True)
+def count_kinds(words, powers, stop_words, last_seen, document, scratch, row):
+    """Hash each word that was taken in, and count the kinds of words into ``row``."""
+    plain_words = plain_characters = alphabetic_words = different_stop_words = 0
+    for word in range(words):
+        length = scratch.bytes[word + 1] - scratch.bytes[word]
+        word_hash = span_hash(scratch.running[word], scratch.running[word + 1], length, powers)
         scratch.word_hashes[word] = word_hash
-        scratch.running[word + 1], scratch.bytes[word + 1] = running, total_bytes
-        scratch.characters[word + 1] = total_characters
-        if kinds & SYMBOL:
-            row[_PLAIN_WORDS] += 1
-            row[_PLAIN_CHARACTERS] += characters
-        row[_ALPHABETIC_WORDS] += kinds & LETTER != 0
-        row[_STOP_WORDS] += _is_new_stop_word(word_hash, stop_words, last_seen, document)
-    row[_WORDS], row[_WORD_CHARACTERS] = words, total_characters
-    scratch.packed[total_bytes : total_bytes + PREFIX] = 0
+        plain = scratch.kinds[word + 1] & SYMBOL != 0
+        plain_words += plain
+        plain_characters += (scratch.characters[word + 1] - scratch.characters[word]) * plain
+        alphabetic_words += scratch.kinds[word + 1] & LETTER != 0
+        different_stop_words += _is_new_stop_word(word_hash, stop_words, last_seen, document)
+    row[_WORDS], row[_WORD_CHARACTERS] = words, scratch.characters[words]
+    row[_PLAIN_WORDS], row[_PLAIN_CHARACTERS] = plain_words, plain_characters
+    row[_ALPHABETIC_WORDS], row[_STOP_WORDS] = alphabetic_words, different_stop_words
+    # what is read behind the last word must not depend on the text before
+    scratch.packed[scratch.bytes[words] : scratch.bytes[words] + PREFIX] = 0

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gpurefine.frames import string_column, text_buffers
 from gpurefine.kernels import ALL_COPIES_FIELDS, FIELDS, all_copies_statistics, text_statistics, word_hashes
+from gpurefine.kernels.cpu import stats
 from gpurefine.text.characters import classes_with_bullets
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with", "für")
@@ -191,6 +192,25 @@ def test_documents_do_not_depend_on_their_neighbours():
 def test_no_documents():
     assert measured([]) == []
     assert all_copies_measured([]) == []
+
+
+def test_bytes_that_are_no_utf8_are_survived():
+    """The reader lets none through; if one came, it must not crash the worker."""
+    rng = np.random.default_rng(1)
+    data = rng.integers(0x70, 0x100, 5000).astype(np.uint8)
+    offsets = np.array([0, 0, 1, 2, 100, 4000, 5000], np.int64)
+    data = np.append(data, np.zeros(8, np.uint8))  # Arrow pads its buffers
+    table = text_statistics(data, offsets, classes_with_bullets(BULLETS), np.zeros(0, np.uint64))
+    assert (table[:, FIELDS.index("characters")] <= np.diff(offsets)).all()
+    assert len(all_copies_statistics(data, offsets, classes_with_bullets(BULLETS))) == 6
+
+
+def test_one_compilation_serves_arrays_of_any_origin():
+    hashes = word_hashes(*buffers(STOP_WORDS))
+    for arrays in (buffers(["a"]), buffers([]), buffers(["", ""]), (np.zeros(3, np.uint8), np.array([0, 3]))):
+        text_statistics(*arrays, classes_with_bullets(BULLETS), hashes)
+        text_statistics(*arrays, classes_with_bullets(BULLETS).copy(), np.zeros(0, np.uint64))
+    assert len(stats._text_statistics.signatures) == 1
 
 
 def test_one_line_of_5_megabytes():

@@ -4,8 +4,8 @@ import sys
 import unicodedata
 
 import numpy as np
-from gpurefine.kernels.scalar import BULLET, DECIMAL_DIGIT, LETTER, SYMBOL, UPPER_CASE, WHITE_SPACE
 
+from gpurefine.kernels.scalar import BULLET, DECIMAL_DIGIT, LETTER, SYMBOL, UPPER_CASE, WHITE_SPACE
 from gpurefine.text.characters import character_classes, classes_checksum, classes_with_bullets
 
 

@@ -78,6 +78,8 @@ def test_a_slice_of_a_column():
 @pytest.mark.skipif(importlib.util.find_spec("spacy") is None, reason="spaCy is not installed")
 def test_spacy_words_are_its_tokens():
     assert words_of(["Hello, wörld!  \n It's  ", ""], "spacy") == [["Hello", ",", "wörld", "!", "It", "'s"], []]
+    run = "(" * 20_000  # spaCy alone takes minutes for it
+    assert words_of([f"a, {run}\n(b)"], "spacy") == [["a", ",", run, "(", "b", ")"]]
     with pytest.raises(ResourceError, match="xx-unknown"):
         words_of(["a"], "spacy", language="xx-unknown")
 
