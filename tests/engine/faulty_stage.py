@@ -24,7 +24,9 @@ class Faulty(MapStage):
         over = self.until and Path(self.until).exists()
         if self.fault != "none" and (batch.frame["url"] == self.url).any() and not over:
             if self.once:
-                Path(self.until).write_text(str(os.getpid()))
+                # this process and its children, such as the one that extracts
+                children = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+                Path(self.until).write_text(" ".join([str(os.getpid()), *children]))
             self._fail()
         return Outcome(batch)
 
