@@ -78,6 +78,8 @@ class Repetition(RuleStage):
 
     def measure(self, batch: Batch) -> dict[str, np.ndarray]:
         """Characters of the text for ``empty``, the shares for all others."""
+        if self.count == "all" or self.tie == "longest":
+            all_copies(batch, self._options())  # before the main pass, so that both look for the words once
         counts = statistics(batch, self._options())
         shares = self._shares_of_all_copies(batch, counts) if self.count == "all" else self._shares(batch, counts)
         return {"empty": counts["characters"].astype(np.float64), **shares}

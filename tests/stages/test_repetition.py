@@ -112,6 +112,16 @@ def test_both_stages_share_one_pass(monkeypatch):
     assert len(passes) == 2
 
 
+def test_words_are_looked_for_once(monkeypatch):
+    looks = []
+    spans = text_statistics.word_spans
+    monkeypatch.setattr(text_statistics, "word_spans", lambda *given: looks.append(1) or spans(*given))
+    batch = batch_of("a, b, a, b", "c")
+    Repetition(words="uax29", count="all", tie="longest").apply(batch)
+    Quality(words="uax29").apply(batch)
+    assert len(looks) == 1
+
+
 def test_the_manifest_learns_what_decides(tmp_path):
     provided = Repetition(words="uax29").provide(Resources(tmp_path))
     assert set(provided) == {"character classes", "regex"}
