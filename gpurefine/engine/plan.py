@@ -101,7 +101,7 @@ def _check_order(pipeline: Pipeline) -> None:
     if kinds.count("extract") > 1:
         raise ConfigError(f"{pipeline.name}: 'extract' stands {kinds.count('extract')} times; once is what works")
     for stage in pipeline.stages[: kinds.index("extract")]:
-        if stage.kind != "urls":
+        if not isinstance(stage, MapStage) or stage.needs_text:
             raise ConfigError(f"{pipeline.name}: '{stage.name}' needs text, so it must stand after 'extract'")
 
 

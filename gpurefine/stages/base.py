@@ -111,6 +111,9 @@ class Stage(BaseModel):
 class MapStage(Stage):
     """A stage that decides on each document alone."""
 
+    #: Whether the stage works on text, so that it must stand after ``extract``.
+    needs_text: ClassVar[bool] = True
+
     #: Rules whose removals may differ between machines (time and memory limits); they are counted apart.
     machine_dependent: ClassVar[frozenset[str]] = frozenset()
 

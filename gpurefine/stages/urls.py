@@ -70,6 +70,7 @@ class Urls(MapStage):
     """Refuses documents by their URL: block list, three lists of words, sources that are held elsewhere."""
 
     kind: ClassVar[str] = "urls"
+    needs_text: ClassVar[bool] = False
 
     blocklist: str = Field("ut1", description="'ut1', the path of a folder with <category>/domains and urls, or 'off'")
     categories: tuple[str, ...] = Field(

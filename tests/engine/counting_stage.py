@@ -1,4 +1,4 @@
-"""A map stage that notes every document it sees, to count how often a page was extracted."""
+"""A map stage before ``extract`` that notes every page, to count how often a page was handed to extraction."""
 
 import os
 from typing import ClassVar
@@ -10,6 +10,7 @@ class Counting(MapStage):
     """Appends the id and position of each document to the file named by COUNTING_FILE."""
 
     kind: ClassVar[str] = "counting"
+    needs_text: ClassVar[bool] = False
 
     def apply(self, batch, tool):
         frame = batch.frame

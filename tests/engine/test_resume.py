@@ -25,8 +25,8 @@ def config(tmp_path_factory):
     path = tmp_path_factory.mktemp("config") / "counting.yaml"
     stages = [
         {"urls": {"blocklist": "off"}},
-        "extract",
         "counting_stage:Counting",
+        "extract",
         {"language": {}},
         "repetition",
         "quality",
@@ -47,36 +47,51 @@ def start(config, crawl, output, counting):
 
 
 def kill_and_resume(kills, seed, config, crawl, tmp_path):
-    """Kill a run ``kills`` times, let it end, compare it with an undisturbed one and count what was done twice."""
-    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    began = time.monotonic()
-    process = start(config, crawl, undisturbed, tmp_path / "once")
+    """Kill runs at ``kills`` random moments, each run until it ends, and compare each with an undisturbed one.
+
+    Returns the number of pages that were extracted twice.
+    """
+    process = start(config, crawl, tmp_path / "undisturbed", tmp_path / "once")
     assert process.wait(300) == 0, process.stderr.read().decode()
-    duration = time.monotonic() - began
+    undisturbed = gpurefine.open_run(tmp_path / "undisturbed")
+    once = Counter((tmp_path / "once").read_text().split())
+    assert set(once.values()) == {1}
+    partition = max(record_counts(undisturbed))
     generator = random.Random(seed)
+    killed_in_all = extra_in_all = rounds = 0
+    # seconds of a run with compiled kernels; the first guess is learnt from runs that were not killed
+    duration = 10.0
+    while killed_in_all < kills:
+        rounds += 1
+        assert rounds <= 3 * kills, f"{killed_in_all} of {kills} kills came in time in {rounds} runs"
+        output = tmp_path / f"disturbed-{rounds}"
+        began = time.monotonic()
+        killed, extra = run_until_it_ends(config, crawl, output, generator, duration, kills - killed_in_all)
+        if not killed:
+            duration = time.monotonic() - began
+        assert_same_results(undisturbed, gpurefine.open_run(output))
+        assert not list(output.rglob(".unfinished-*"))
+        # a kill loses at most the partition that each of the two workers has in hand
+        assert extra <= killed * 2 * partition, (extra, killed, partition)
+        killed_in_all, extra_in_all = killed_in_all + killed, extra_in_all + extra
+    return extra_in_all
+
+
+def run_until_it_ends(config, crawl, output, generator, duration, kills):
+    """Start the run again and again, killed at random moments at most ``kills`` times; kills and pages done twice."""
+    counting = output.with_suffix(".count")
     killed = 0
-    for _ in range(kills):
-        process = start(config, crawl, disturbed, tmp_path / "often")
+    while True:
+        process = start(config, crawl, output, counting)
         try:
-            process.wait(generator.uniform(0.1, 0.9) * duration)
+            assert process.wait(generator.uniform(0.1, 0.9) * duration if killed < kills else 300) == 0
+            break
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
+            process.wait()
             killed += 1
-        process.wait()
-    process = start(config, crawl, disturbed, tmp_path / "often")
-    assert process.wait(300) == 0, process.stderr.read().decode()
-    one, other = gpurefine.open_run(undisturbed), gpurefine.open_run(disturbed)
-    assert_same_results(one, other)
-    assert not list(Path(disturbed).rglob(".unfinished-*"))
-    once = Counter((tmp_path / "once").read_text().split())
-    often = Counter((tmp_path / "often").read_text().split())
-    assert set(once) == set(often)
-    assert set(once.values()) == {1}
-    partition = max(record_counts(one))
-    extra = sum(often.values()) - len(often)
-    # a kill loses at most the partition that each of the two workers has in hand
-    assert extra <= killed * 2 * partition, (extra, killed, partition)
-    return killed, extra
+    often = Counter(counting.read_text().split())
+    return killed, sum(often.values()) - len(often)
 
 
 def record_counts(run):
@@ -90,15 +105,13 @@ def record_counts(run):
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(config, demo_crawl, tmp_path):
-    killed, _ = kill_and_resume(2, 1, config, demo_crawl[0], tmp_path)
-    assert killed >= 1
+    kill_and_resume(2, 1, config, demo_crawl[0], tmp_path)
 
 
 @pytest.mark.slow
 def test_ten_kills_on_a_real_crawl(config, shared_data, tmp_path):
-    killed, extra = kill_and_resume(10, 7, config, shared_data / "sample_medium_a.warc.gz", tmp_path)
-    assert killed >= 5
-    print(f"{killed} kills, {extra} pages extracted twice")
+    extra = kill_and_resume(10, 7, config, shared_data / "sample_medium_a.warc.gz", tmp_path)
+    print(f"10 kills, {extra} of 440 pages extracted twice in all")
 
 
 def test_a_lock_of_a_dead_process_is_taken_over(tmp_path):
