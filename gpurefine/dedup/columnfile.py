@@ -29,7 +29,7 @@ WORD = np.dtype("<u8")
 
 
 def _damaged(path: Path, what: str) -> RunError:
-    return RunError(f"{path} is damaged: {what}; delete it and run the same command again")
+    return RunError(f"{path} is damaged: {what}; it is not what was written, use --fresh to start over")
 
 
 class ColumnWriter:

@@ -121,7 +121,7 @@ def _metadata(path: Path) -> Iterator[tuple[int, pa.Table]]:
                 yield row, table.cast(pa.schema(METADATA))
                 row += table.num_rows
     except (OSError, pa.ArrowException) as error:
-        raise RunError(f"cannot read {path}: {error}; delete it and run the same command again") from None
+        raise RunError(f"cannot read {path}: {error}; it is not what was written, use --fresh to start over") from None
 
 
 def _write_run(writer: TableWriter, pending: list[pa.Table]) -> None:

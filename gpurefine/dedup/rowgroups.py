@@ -45,7 +45,7 @@ def row_groups(
                 if table.num_rows:
                     yield table
     except (OSError, pa.ArrowException) as error:
-        raise RunError(f"cannot read {path}: {error}; delete it and run the same command again") from None
+        raise RunError(f"cannot read {path}: {error}; it is not what was written, use --fresh to start over") from None
 
 
 def _overlaps(statistics: pq.Statistics | None, first: int, last: int) -> bool:

@@ -153,7 +153,7 @@ def read_removals(removal_paths: Sequence[Path], partition: int) -> pa.Table:
 def _footer(path: Path) -> dict[str, int]:
     footer = read_footer(path)
     if footer is None:
-        raise RunError(f"{path} is missing or damaged: delete it and run the same command again")
+        raise RunError(f"{path} is missing or damaged: it is not what was written, use --fresh to start over")
     return footer
 
 

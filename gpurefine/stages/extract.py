@@ -51,6 +51,9 @@ class Extract(MapStage):
         "(only trafilatura)",
     )
     bare_domains: bool = Field(False, description="remove example.com/path and IP addresses as well as URLs")
+    join_bullets: bool = Field(
+        True, description="put a list mark that the extractor left alone on a line before the item's text"
+    )
     max_html_bytes: int = Field(20 << 20, gt=0, description="bytes of UTF-8; a larger page is too_large")
     max_start_tags: int = Field(100_000, gt=0, description="start tags on a page; more are too_large")
     max_attributes: int = Field(1_000, gt=0, description="attributes on one tag; more are too_large")
@@ -86,6 +89,7 @@ class Extract(MapStage):
             KNOWN[self.with_].maker,
             ExtractorOptions(self.favor, self.include_comments, self.include_tables, self.deduplicate),
             self.bare_domains,
+            self.join_bullets,
             self.time_limit_s,
             self.memory_limit_bytes,
         )

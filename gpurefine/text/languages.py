@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-
 from pydantic import BaseModel, ConfigDict
 
 from gpurefine.errors import ConfigError

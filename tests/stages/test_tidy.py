@@ -123,3 +123,20 @@ def test_hostile_text_takes_linear_time(piece, bare_domains):
     start = time.process_time()
     tidy("x" + text, bare_domains)
     assert time.process_time() - start < (3 if bare_domains else 1.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-\nflour\n-\neggs", "- flour\n- eggs"),
+        ("- \nflour", "- flour"),
+        ("-\n-\nflour", "-\n- flour"),
+        ("-\n\nflour", "-\n\nflour"),
+        ("a -\nflour", "a -\nflour"),
+        ("flour\n-", "flour\n-"),
+    ],
+)
+def test_a_lone_bullet_joins_the_text_of_its_item(text, expected):
+    assert tidy(text, join_bullets=True) == expected
+    assert tidy(expected, join_bullets=True) == expected
+    assert "- " not in tidy(text)

@@ -45,7 +45,7 @@ def main() -> None:
     _write(answers, answer(Kind.READY))
     while (page := _read_page(requests)) is not None:
         signal.setitimer(signal.ITIMER_PROF, settings["time_limit_s"])
-        reply = _reply(extract, page, settings["bare_domains"])
+        reply = _reply(extract, page, settings["bare_domains"], settings["join_bullets"])
         signal.setitimer(signal.ITIMER_PROF, 0)
         _write(answers, reply)
 
@@ -57,11 +57,11 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def _reply(extract: Extractor, page: bytearray, bare_domains: bool) -> bytes:
+def _reply(extract: Extractor, page: bytearray, bare_domains: bool, join_bullets: bool) -> bytes:
     """The answer to one page."""
     try:
         text = extract(page.decode("utf-8", "replace"))
-        text = tidy(text, bare_domains=bare_domains) if text else ""
+        text = tidy(text, bare_domains, join_bullets) if text else ""
         return answer(Kind.TEXT, text) if text else answer(Kind.EMPTY)
     except MemoryError:
         return answer(Kind.MEMORY)

@@ -13,6 +13,9 @@ _LINE_ENDS = ("\r\n", "\r", "\u0085", "\u2028", "\u2029")
 _NEWLINES = re.compile("\n{3,}")
 _BLANKS = " \t"
 
+#: The mark of a list item whose text came on the next line; before another mark it is an empty item.
+_LONE_BULLET = re.compile(r"^-\n(?=[^\n-])", re.MULTILINE)
+
 #: Closing marks at the end of a URL: the writer's, not the URL's.
 _CLOSING = ".,;:!?)]}'\""
 
@@ -32,7 +35,7 @@ TOP_LEVEL_DOMAINS = frozenset([
 ])  # fmt: skip
 
 
-def tidy(text: str, bare_domains: bool = False) -> str:
+def tidy(text: str, bare_domains: bool = False, join_bullets: bool = False) -> str:
     r"""Text with ``\n`` as its only line end, without URLs, trailing blanks and more than two newlines in a row.
 
     A URL begins with ``http://``, ``https://``, ``ftp://`` or ``www.`` (any case) and goes on up to white space, ``<``,
@@ -44,6 +47,7 @@ def tidy(text: str, bare_domains: bool = False) -> str:
     text : what the extractor returned
     bare_domains : also remove host names without a scheme, as in ``example.com/path``, if their top-level domain is in
         ``TOP_LEVEL_DOMAINS``, and IPv4 addresses
+    join_bullets : put a ``-`` that stands alone on its line before the text of the next line
 
     Returns
     -------
@@ -54,7 +58,8 @@ def tidy(text: str, bare_domains: bool = False) -> str:
     lines = text.split("\n")
     if bare_domains or "://" in text or "www." in text.lower():
         lines = [left for line in lines if (left := _without_urls(line, bare_domains)) is not None]
-    return _NEWLINES.sub("\n\n", "\n".join([line.rstrip() for line in lines])).strip()
+    text = _NEWLINES.sub("\n\n", "\n".join([line.rstrip() for line in lines])).strip()
+    return _LONE_BULLET.sub("- ", text) if join_bullets else text
 
 
 def _without_urls(line: str, bare_domains: bool) -> str | None:

@@ -28,7 +28,7 @@ class GuardSettings:
     ----------
     extractor : its maker, ``package.module:function``, see ``extractors.py``
     options : options for the maker
-    bare_domains : option of ``tidy``
+    bare_domains, join_bullets : options of ``tidy``
     time_limit_s : processor seconds a page may take
     memory_limit_bytes : address space of a child
     """
@@ -36,6 +36,7 @@ class GuardSettings:
     extractor: str
     options: ExtractorOptions = field(default_factory=ExtractorOptions)
     bare_domains: bool = False
+    join_bullets: bool = False
     time_limit_s: float = 60.0
     memory_limit_bytes: int = 4 << 30
 
