@@ -299,3 +299,41 @@ def test_removals_and_texts_are_valid_utf8_without_nul_and_json_is_readable(whol
             assert "\0" not in text
             text.encode("utf-8")
     json.loads(whole.store.summary_path.read_text("utf-8"))
+
+
+@pytest.mark.slow
+def test_a_real_crawl_in_five_copies_is_one_answer(shared_data, tmp_path):
+    """One and two workers, two partition sizes, both orders of the files."""
+    files = [tmp_path / "crawl" / f"copy-{i}.warc.gz" for i in range(5)]
+    files[0].parent.mkdir()
+    for path in files:
+        path.write_bytes((shared_data / "sample_medium_a.warc.gz").read_bytes())
+    overrides = ["urls.blocklist=off"]
+    one = gpurefine.run("refinedweb", files, tmp_path / "a", overrides=overrides, workers=2, quiet=True)
+    other = gpurefine.run(
+        "refinedweb", files[::-1], tmp_path / "b", overrides=overrides, workers=1, partition_bytes=700_000, quiet=True
+    )
+    assert one.summary()["records"] == 2_200
+    # each page five times, so four of five leave as duplicates of the fifth
+    assert one.summary()["removed"]["dedup.exact:duplicate"] >= 4 * one.summary()["kept"]
+    assert not one.summary()["removed_by_machine_limits"]
+    assert_same_results(one, other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sample", "responses"),
+    [("small", 452), ("medium_a", 440), ("medium_b", 1_300), ("medium_c", 1_301)],
+)
+def test_the_samples_hold_what_a_byte_scan_finds(shared_data, tmp_path, sample, responses):
+    run = gpurefine.run(
+        "refinedweb",
+        shared_data / f"sample_{sample}.warc.gz",
+        tmp_path / "run",
+        overrides=["urls.blocklist=off"],
+        quiet=True,
+    )
+    summary = run.summary()
+    assert summary["records"] == responses == summary["kept"] + sum(summary["removed"].values())
+    assert "read:damaged" not in summary["removed"]
+    assert not summary["removed_by_machine_limits"]
