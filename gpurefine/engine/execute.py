@@ -59,8 +59,8 @@ class RunContext:
     quiet: bool
 
 
-def execute(context: RunContext, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Run all steps that are not done, write ``summary.json`` and return the finished manifest."""
+def execute(context: RunContext, manifest: dict[str, Any]) -> None:
+    """Run all steps that are not done, write ``summary.json`` and finish the manifest."""
     steps = cut_steps(context.pipeline)
     records: list[dict[str, Any]] = manifest.setdefault("steps", [])
     for step in steps:
@@ -77,10 +77,10 @@ def execute(context: RunContext, manifest: dict[str, Any]) -> dict[str, Any]:
             _remove_work(context.store, step.index - 1)
     # what workers left that were killed in this run
     context.store.clean_unfinished()
+    # the summary first: a run that says it is complete is not looked at again
+    summarise(context.store, context.pipeline, manifest)
     manifest["state"] = "complete"
     context.store.write_manifest(manifest)
-    summarise(context.store, context.pipeline, manifest)
-    return manifest
 
 
 def _plan_step(context: RunContext, step: Step, records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _run_step(context: RunContext, step: Step, manifest: dict[str, Any]) -> None
         record["partitions"] = [asdict(partition) for partition in partitions]
     _check_step(step, manifest, tally)
     record["counts"] = tally.total()
-    record["seconds"] = round(record.get("seconds", 0.0) + time.monotonic() - began, 3)
+    record["seconds"] = round(time.monotonic() - began, 3)
     record["kept_rows"] = tally.kept
     record["kept_bytes"] = [
         context.store.documents(step.index, index, step.last).stat().st_size for index in range(len(partitions))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -122,17 +123,17 @@ def run(
     store.prepare()
     with store.lock():
         manifest = _take_directory(store, prepared, fresh)
-        if manifest.get("state") == "complete":
-            return Run(store.root)
-        store.clean_unfinished()
-        store.write_manifest(manifest)
-        run_key = f"gpurefine-{prepared.fingerprint[:12]}"
-        with open_client(prepared.workers, scheduler, store.work / "dask") as client:
-            client.register_plugin(StageTools(prepared.resources), name=run_key)
-            try:
-                execute(_context(store, prepared, manifest, client, run_key, quiet), manifest)
-            finally:
-                client.unregister_worker_plugin(run_key)
+        if manifest["state"] != "complete":
+            store.clean_unfinished()
+            store.write_manifest(manifest)
+            # another try, or a run into another directory, may be known to the same scheduler
+            run_key = f"gpurefine-{prepared.fingerprint[:12]}-{secrets.token_hex(4)}"
+            with open_client(prepared.workers, scheduler, store.work / "dask") as client:
+                client.register_plugin(StageTools(prepared.resources), name=run_key)
+                try:
+                    execute(_context(store, prepared, manifest, client, run_key, quiet), manifest)
+                finally:
+                    client.unregister_worker_plugin(run_key)
         if not pipeline.output.keep_work:
             store.clear_work()
     return Run(store.root)
@@ -213,7 +214,7 @@ def _context(
 
 def _take_directory(store: RunStore, prepared: Prepared, fresh: bool) -> dict[str, Any]:
     """The manifest to go on with. Raises OutputError when the directory holds something else."""
-    if fresh:
+    if fresh or store.clearing_path.exists():
         store.clear()
     manifest = store.read_manifest()
     if manifest is None:

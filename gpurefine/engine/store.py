@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from gpurefine.errors import OutputError
-from gpurefine.write import remove_unfinished, write_bytes, write_json
+from gpurefine.write import remove_unfinished, write_json
 
 FORMAT_VERSION = 1
 RESULT_FOLDERS = ("refined", "removed", "stats", "clusters")
+
+#: Name of the file, up to the process number, that a starting run makes to see whether it may; another may see it.
+PROBE_MARK = ".writable-"
 
 
 class RunStore:
@@ -30,6 +33,7 @@ class RunStore:
     def __init__(self, root: str | os.PathLike) -> None:
         self.root = Path(root).absolute()
         self.manifest_path = self.root / "manifest.json"
+        self.clearing_path = self.root / ".clearing"
         self.summary_path = self.root / "summary.json"
         self.work = self.root / "work"
 
@@ -87,24 +91,43 @@ class RunStore:
         """Make the directory and see that it can be written. Raises OutputError with one sentence."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f".writable-{os.getpid()}"
-            write_bytes(probe, b"x")
+            probe = self.root / f"{PROBE_MARK}{os.getpid()}"
+            probe.write_bytes(b"x")
             probe.unlink()
         except OSError as error:
             raise OutputError(f"cannot write to {self.root}: {error.strerror}; choose another -o directory") from None
 
     def foreign_files(self) -> list[str]:
         """Names in a directory that holds no run of ours and should therefore be empty."""
-        ours = {".lock"}
-        return sorted(entry.name for entry in self.root.iterdir() if entry.name not in ours)
+        names = (entry.name for entry in self.root.iterdir())
+        return sorted(name for name in names if name != ".lock" and not name.startswith(PROBE_MARK))
 
     def clear(self) -> None:
-        """Delete all that a run wrote here, and nothing else."""
-        self.manifest_path.unlink(missing_ok=True)
-        self.summary_path.unlink(missing_ok=True)
-        for folder in RESULT_FOLDERS:
-            shutil.rmtree(self.root / folder, ignore_errors=True)
-        self.clear_work()
+        """Delete all that a run wrote here; nothing is touched where no run was.
+
+        The manifest is renamed first and deleted last, so that a directory whose clearing was stopped is never taken
+        for a run, and is cleared on by the next command.
+
+        Raises
+        ------
+        OutputError
+            if something cannot be deleted: what is left would be taken for the new run's
+        """
+        try:
+            if self.manifest_path.exists():
+                os.replace(self.manifest_path, self.clearing_path)
+            if not self.clearing_path.exists():
+                return
+            self.summary_path.unlink(missing_ok=True)
+            for folder in (*RESULT_FOLDERS, self.work.name):
+                if (self.root / folder).exists():
+                    shutil.rmtree(self.root / folder)
+            self.clearing_path.unlink()
+        except OSError as error:
+            place = error.filename or self.root
+            raise OutputError(
+                f"cannot delete {place}: {error.strerror or error}; delete it, or choose another -o directory"
+            ) from None
 
     def clear_work(self) -> None:
         """Delete the intermediate files; the results stay."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from tables import assert_same_results, sorted_tables
 import gpurefine
 from gpurefine.config import pipeline_from_data
 from gpurefine.engine.partition import _documents
-from gpurefine.errors import InputError, RunError
+from gpurefine.engine.store import RunStore
+from gpurefine.errors import InputError, OutputError, RunError
 
 PAGES = 24
 PARTITION_BYTES = 4_000
@@ -199,3 +201,55 @@ def test_a_damaged_result_is_not_read(crawl, undisturbed, scheduler, tmp_path):
                 read()
             flip(path, place)
     assert_same_results(undisturbed, run)
+
+
+def test_a_run_that_was_killed_before_its_summary_writes_it(crawl, undisturbed, scheduler, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("gpurefine.engine.execute.summarise", killed)
+        refine(crawl, tmp_path / "run", scheduler=scheduler)
+    run = refine(crawl, tmp_path / "run", scheduler=scheduler)
+    assert run.summary()["kept"] == undisturbed.summary()["kept"]
+    assert_same_results(undisturbed, run)
+
+
+def test_a_run_that_was_killed_before_its_work_was_deleted_deletes_it(crawl, scheduler, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunStore, "clear_work", killed)
+        refine(crawl, tmp_path / "run", scheduler=scheduler)
+    assert (tmp_path / "run" / "work").is_dir()
+    refine(crawl, tmp_path / "run", scheduler=scheduler)
+    assert not (tmp_path / "run" / "work").exists()
+
+
+def test_fresh_leaves_files_alone_that_are_no_run(crawl, scheduler, tmp_path):
+    theirs = tmp_path / "work" / "thesis.txt"
+    theirs.parent.mkdir()
+    theirs.write_text("mine")
+    with pytest.raises(OutputError, match="not empty and holds no run"):
+        refine(crawl, tmp_path, scheduler=scheduler, fresh=True)
+    assert theirs.read_text() == "mine"
+
+
+def test_a_start_over_that_was_killed_goes_on(crawl, undisturbed, scheduler, tmp_path, monkeypatch):
+    refine(crawl, tmp_path / "run", scheduler=scheduler)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("shutil.rmtree", killed)
+        refine(crawl, tmp_path / "run", scheduler=scheduler, fresh=True)
+    assert_same_results(undisturbed, refine(crawl, tmp_path / "run", scheduler=scheduler))
+
+
+def test_two_runs_of_one_config_share_a_scheduler(crawl, undisturbed, scheduler, tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda name: refine(crawl, tmp_path / name, scheduler=scheduler), ("one", "other")))
+    for run in runs:
+        assert_same_results(undisturbed, run)
