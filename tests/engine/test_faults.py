@@ -12,7 +12,6 @@ from tables import assert_same_results, sorted_tables
 import gpurefine
 from gpurefine.config import pipeline_from_data
 from gpurefine.engine.partition import _documents
-from gpurefine.engine.store import RunStore
 from gpurefine.errors import InputError, OutputError, RunError
 
 PAGES = 24
@@ -203,28 +202,38 @@ def test_a_damaged_result_is_not_read(crawl, undisturbed, scheduler, tmp_path):
     assert_same_results(undisturbed, run)
 
 
-def test_a_run_that_was_killed_before_its_summary_writes_it(crawl, undisturbed, scheduler, tmp_path, monkeypatch):
-    def killed(*_):
+def refine_killed_in(monkeypatch, target, crawl, output, **options):
+    """A run that ends, as if killed, where it calls ``target``."""
+
+    def killed(*_, **__):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("gpurefine.engine.execute.summarise", killed)
-        refine(crawl, tmp_path / "run", scheduler=scheduler)
+    with monkeypatch.context() as patch:
+        patch.setattr(target, killed)
+        with pytest.raises(KeyboardInterrupt):
+            refine(crawl, output, **options)
+
+
+def test_a_run_that_was_killed_before_its_summary_writes_it(crawl, undisturbed, scheduler, tmp_path, monkeypatch):
+    target = "gpurefine.engine.execute.summarise"
+    refine_killed_in(monkeypatch, target, crawl, tmp_path / "run", scheduler=scheduler)
     run = refine(crawl, tmp_path / "run", scheduler=scheduler)
     assert run.summary()["kept"] == undisturbed.summary()["kept"]
     assert_same_results(undisturbed, run)
 
 
 def test_a_run_that_was_killed_before_its_work_was_deleted_deletes_it(crawl, scheduler, tmp_path, monkeypatch):
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(RunStore, "clear_work", killed)
-        refine(crawl, tmp_path / "run", scheduler=scheduler)
+    target = "gpurefine.engine.store.RunStore.clear_work"
+    refine_killed_in(monkeypatch, target, crawl, tmp_path / "run", scheduler=scheduler)
     assert (tmp_path / "run" / "work").is_dir()
     refine(crawl, tmp_path / "run", scheduler=scheduler)
     assert not (tmp_path / "run" / "work").exists()
+
+
+def test_a_start_over_that_was_killed_goes_on(crawl, undisturbed, scheduler, tmp_path, monkeypatch):
+    refine(crawl, tmp_path / "run", scheduler=scheduler)
+    refine_killed_in(monkeypatch, "shutil.rmtree", crawl, tmp_path / "run", scheduler=scheduler, fresh=True)
+    assert_same_results(undisturbed, refine(crawl, tmp_path / "run", scheduler=scheduler))
 
 
 def test_fresh_leaves_files_alone_that_are_no_run(crawl, scheduler, tmp_path):
@@ -234,18 +243,6 @@ def test_fresh_leaves_files_alone_that_are_no_run(crawl, scheduler, tmp_path):
     with pytest.raises(OutputError, match="not empty and holds no run"):
         refine(crawl, tmp_path, scheduler=scheduler, fresh=True)
     assert theirs.read_text() == "mine"
-
-
-def test_a_start_over_that_was_killed_goes_on(crawl, undisturbed, scheduler, tmp_path, monkeypatch):
-    refine(crawl, tmp_path / "run", scheduler=scheduler)
-
-    def killed(*_, **__):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("shutil.rmtree", killed)
-        refine(crawl, tmp_path / "run", scheduler=scheduler, fresh=True)
-    assert_same_results(undisturbed, refine(crawl, tmp_path / "run", scheduler=scheduler))
 
 
 def test_two_runs_of_one_config_share_a_scheduler(crawl, undisturbed, scheduler, tmp_path):
