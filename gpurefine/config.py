@@ -132,7 +132,7 @@ def pipeline_from_data(data: dict[str, Any], overrides: Sequence[str] = (), orig
         _override(top, parsed, override)
     objects = tuple(_build_stage(kind, name, parameters, origin) for kind, name, parameters in parsed)
     try:
-        return Pipeline(**top, stages=objects)
+        return Pipeline.model_validate({**top, "stages": objects})
     except ValidationError as error:
         raise _config_error(error, Pipeline, origin) from None
 
@@ -185,7 +185,7 @@ def find_stage(kind: str, origin: str = "the config") -> type[Stage]:
             sys.path.insert(0, str(Path.cwd()))
         try:
             found = getattr(importlib.import_module(module_name), class_name)
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, ValueError) as error:
             raise ConfigError(f"{origin}: no stage at '{kind}': {error}") from None
         if not (isinstance(found, type) and issubclass(found, MapStage | DedupStage)):
             raise ConfigError(f"{origin}: '{kind}' is no stage class: expected a subclass of RuleStage or MapStage")
@@ -221,7 +221,7 @@ def _installed_stage(kind: str) -> type[Stage] | None:
 def _build_stage(kind: str, name: str, parameters: dict[str, Any], origin: str) -> Stage:
     stage_class = find_stage(kind, origin)
     try:
-        return stage_class(**parameters, **{"as": name})
+        return stage_class.model_validate({"as": name, **parameters})
     except ValidationError as error:
         raise _config_error(error, stage_class, f"{origin}, stage '{name}'") from None
 
@@ -246,7 +246,10 @@ def _override(top: dict[str, Any], stages: list[tuple[str, str, dict[str, Any]]]
         names = [name for _, name, _ in stages] + ["seed", "annotate", "input", "output"]
         raise ConfigError(f"--set {override}: this pipeline has no '{section}'{_nearest(section, names)}")
     if dot:
-        top[section] = {**(top.get(section) or {}), option: value}
+        options = top.get(section) or {}
+        if not isinstance(options, dict):
+            raise ConfigError(f"--set {override}: '{section}' must be a mapping, found {options!r}")
+        top[section] = {**options, option: value}
     else:
         top[section] = value
 

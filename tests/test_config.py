@@ -29,6 +29,10 @@ def test_a_stage_that_stands_twice_is_numbered():
     assert [stage.name for stage in pipeline.stages] == ["extract", "dedup.exact", "dedup.exact-2", "lid"]
 
 
+def test_an_override_can_name_a_stage():
+    assert pipeline_from_data(MINIMAL, ["language.as=lid"]).stages[1].name == "lid"
+
+
 @pytest.mark.parametrize(
     ("override", "value"),
     [
@@ -65,6 +69,10 @@ def test_off_and_no_are_words():
         ({"name": "x", "stages": ["nowhere:Rule"]}, [], ["nowhere:Rule"]),
         (MINIMAL, ["language.min_score"], ["KEY=VALUE"]),
         (MINIMAL, ["langage.min_score=1"], ["langage", "did you mean 'language'"]),
+        ({**MINIMAL, 1: 2}, [], ["'1'", "string"]),
+        ({"name": "x", "stages": [{"extract": {1: 2}}]}, [], ["stage 'extract'", "'1'", "string"]),
+        ({**MINIMAL, "input": ["dump"]}, ["input.dump=x"], ["'input'", "mapping"]),
+        ({"name": "x", "stages": [":Rule"]}, [], [":Rule"]),
     ],
 )
 def test_a_mistake_gets_one_sentence_with_the_nearest_right_name(data, overrides, words):

@@ -72,9 +72,10 @@ def cut_steps(pipeline: Pipeline) -> list[Step]:
     Raises
     ------
     ConfigError
-        when a stage that works on text stands before ``extract``
+        when a stage that works on text stands before ``extract``, or a stage's name cannot tell its removals
     """
     _check_order(pipeline)
+    _check_names(pipeline)
     groups: list[list[MapStage]] = [[]]
     dedups: list[DedupStage | None] = []
     for stage in pipeline.stages:
@@ -105,13 +106,26 @@ def _check_order(pipeline: Pipeline) -> None:
             raise ConfigError(f"{pipeline.name}: '{stage.name}' needs text, so it must stand after 'extract'")
 
 
+def _check_names(pipeline: Pipeline) -> None:
+    seen = {"read"}
+    for stage in pipeline.stages:
+        if ":" in stage.name:
+            problem = "holds a colon, which parts stage and rule"
+        elif stage.name in seen:
+            problem = "is the reader's" if stage.name == "read" else "stands twice"
+        else:
+            seen.add(stage.name)
+            continue
+        raise ConfigError(f"{pipeline.name}: the stage name '{stage.name}' {problem}; give another one with 'as'")
+
+
 def split_bytes(total: int, workers: int) -> int:
     """Size of a first-step partition: each worker gets several, none is larger than ``LARGEST_SPLIT``."""
     return max(SMALLEST_SPLIT, min(LARGEST_SPLIT, total // (SPLITS_A_WORKER * max(1, workers)) + 1))
 
 
 def first_partitions(inputs: Sequence[InputFile], size: int) -> list[Partition]:
-    """Partitions of step 0: each input cut into splits of ``size`` bytes; an empty file has none."""
+    """Partitions of step 0: each input cut into splits of ``size`` bytes, an empty file into one split."""
     splits = [(number, begin, end) for number, file in enumerate(inputs) for begin, end in plan_splits(file.size, size)]
     return [Partition(index, file, begin, end) for index, (file, begin, end) in enumerate(splits)]
 

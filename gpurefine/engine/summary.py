@@ -114,7 +114,7 @@ def waterfall(pipeline: Pipeline, records: int, removed: dict[str, int]) -> list
     reference = pipeline.reference.kept_after if pipeline.reference else {}
     left, entries = records, []
     for stage in ("read", *(stage.name for stage in pipeline.stages)):
-        rules = {name.split(":", 1)[1]: n for name, n in removed.items() if name.rsplit(":", 1)[0] == stage}
+        rules = {name.partition(":")[2]: n for name, n in removed.items() if name.partition(":")[0] == stage}
         left -= sum(rules.values())
         entries.append(
             {

@@ -41,6 +41,19 @@ def test_an_order_that_cannot_work_is_refused(stages):
         steps_of(*stages)
 
 
+@pytest.mark.parametrize(
+    ("stages", "words"),
+    [
+        (["extract", "language", {"language": {"as": "language-2"}}, "language"], "'language-2' stands twice"),
+        (["extract", {"language": {"as": "read"}}], "'read'.*reader"),
+        (["extract", {"language": {"as": "lid:all"}}], "'lid:all'.*colon"),
+    ],
+)
+def test_a_name_that_removals_could_not_be_told_by_is_refused(stages, words):
+    with pytest.raises(ConfigError, match=words):
+        steps_of(*stages)
+
+
 @given(st.lists(st.integers(0, 10**6), max_size=6), st.integers(1, 10**6))
 def test_splits_cover_each_file_once(sizes, size):
     inputs = [InputFile(f"/{i}", str(i), n, None, None) for i, n in enumerate(sizes)]
