@@ -21,9 +21,8 @@ def to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
     """The columns of ``schema`` from ``frame`` as a table of just these types; a column that is missing is null."""
     columns = []
     for field in schema:
-        if field.name in frame.columns:
-            column = pa.chunked_array(pa.array(frame[field.name], from_pandas=True)) if len(frame) else []
-            columns.append(pa.chunked_array(column, field.type) if not len(frame) else column.cast(field.type))
+        if field.name in frame.columns and len(frame):
+            columns.append(pa.array(frame[field.name], from_pandas=True).cast(field.type))
         else:
             columns.append(pa.nulls(len(frame), field.type))
     return pa.table(columns, schema=schema)

@@ -18,6 +18,7 @@ from gpurefine.dedup.hashing import keyed_hash
 from gpurefine.documents import REFINED_SCHEMA, REMOVED_SCHEMA
 from gpurefine.engine.store import RunStore
 from gpurefine.errors import InputError
+from gpurefine.frames import from_arrow
 
 #: Parquet that is checked page by page: zstd alone lets many a flipped bit through.
 CHECKED_PARQUET = ds.ParquetFileFormat(
@@ -80,18 +81,18 @@ class Run:
 
     def refined(self, columns: list[str] | None = None) -> pd.DataFrame:
         """The kept documents, all columns or some."""
-        return _frame(self._table("refined", REFINED_SCHEMA, columns=columns))
+        return from_arrow(self._table("refined", REFINED_SCHEMA, columns=columns))
 
     def removed(self, rule: str | None = None, columns: list[str] | None = None) -> pd.DataFrame:
         """The removals, of all rules or of one (``quality:words``, or ``quality`` for a whole stage)."""
-        return _frame(self._table("removed", REMOVED_SCHEMA, columns=columns, filter=_rule_filter(rule)))
+        return from_arrow(self._table("removed", REMOVED_SCHEMA, columns=columns, filter=_rule_filter(rule)))
 
     def clusters(self) -> pd.DataFrame:
         """Members of all clusters of duplicates: cluster, member, survivor, file and offset of the member, evidence."""
         folder = self.store.root / "clusters"
         if not folder.is_dir():
             return pd.DataFrame(columns=list(CLUSTER_COLUMNS))
-        return _frame(self._table("clusters"))
+        return from_arrow(self._table("clusters"))
 
     def stats(self) -> pd.DataFrame:
         """All measured values, one column a ``stage:rule``, where the run wrote them (``output.stats: true``)."""
@@ -100,7 +101,7 @@ class Run:
             raise InputError(f"the run in {self.path} has no statistics; run with --set output.stats=true")
         table = self._table("stats")
         measured = pd.DataFrame([dict(row) for row in table["measured"].to_pylist()])
-        return pd.concat([_frame(table.drop_columns(["measured"])), measured], axis=1)
+        return pd.concat([from_arrow(table.drop_columns(["measured"])), measured], axis=1)
 
     def sample(self, rule: str | None = None, n: int = 10, seed: int = 0, *, kept: bool = False) -> pd.DataFrame:
         """``n`` random removals (of one rule or stage, or of all), or with ``kept`` random kept documents.
@@ -116,8 +117,8 @@ class Run:
             (pc.field("file") == file) & (pc.field("offset") == offset)
             for file, offset in zip(chosen["file"].to_pylist(), chosen["offset"].to_pylist(), strict=True)
         ]
-        found = _frame(self._table(*folder, filter=reduce(or_, rows, pc.scalar(False))))
-        order = _frame(chosen.select(["file", "offset"])).drop_duplicates()
+        found = from_arrow(self._table(*folder, filter=reduce(or_, rows, pc.scalar(False))))
+        order = from_arrow(chosen.select(["file", "offset"])).drop_duplicates()
         return order.merge(found, on=["file", "offset"], how="left")[list(found.columns)]
 
     def explain(self, id_or_url: str) -> pd.DataFrame:
@@ -131,7 +132,7 @@ class Run:
         matches = (pc.field("id") == id_or_url) | (pc.field("url") == id_or_url)
         kept = self._table("refined", REFINED_SCHEMA, filter=matches, columns=["id", "url", "file", "offset"])
         removed = self._table("removed", REMOVED_SCHEMA, filter=matches)
-        found = pd.concat([_frame(kept).assign(outcome="kept"), _frame(removed).assign(outcome="removed")])
+        found = pd.concat([from_arrow(kept).assign(outcome="kept"), from_arrow(removed).assign(outcome="removed")])
         if not len(found):
             raise InputError(f"no record in {self.path} has the id or URL {id_or_url}")
         order = ["outcome", *(name for name in REMOVED_SCHEMA.names if name in found)]
@@ -170,7 +171,3 @@ def _rule_filter(rule: str | None) -> pc.Expression | None:
         return None
     stage, colon, name = rule.partition(":")
     return (pc.field("stage") == stage) & (pc.field("rule") == name) if colon else pc.field("stage") == stage
-
-
-def _frame(table: pa.Table) -> pd.DataFrame:
-    return table.to_pandas(types_mapper=pd.ArrowDtype)
