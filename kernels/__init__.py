@@ -1,6 +1,6 @@
 """Arithmetic on arrays: the one door to the kernels. No frames, no files, nothing of ours is imported from here.
 
-``scalar`` holds what every side shares; ``cpu`` holds the kernels in Numba.
+``scalar`` holds what all of them share; ``cpu`` holds the kernels in Numba.
 """
 
 from gpurefine.kernels.cpu.all_copies import ALL_COPIES_FIELDS, all_copies_statistics

@@ -1,7 +1,7 @@
-"""Integer functions of one item each, shared by the CPU kernels and the CUDA kernels.
+"""Integer functions of one item each, for all kernels.
 
-They are declared ``inline="always"`` so that a kernel for either side can take them in, and hold to unsigned integers,
-because Numba turns a mixture of signed and unsigned 64-bit integers into floating point.
+They are declared ``inline="always"`` so that any kernel can take them in, one for a GPU too, and hold to unsigned
+integers, because Numba turns a mixture of signed and unsigned 64-bit integers into floating point.
 
 The class bits say what a table of code point classes (uint8, (0x110000,)) holds for each code point.
 """

@@ -23,7 +23,7 @@ from gpurefine.kernels.scalar import hash_bytes
 
 #: sha256 of the modules whose functions are compiled into the kernel below. Numba keeps machine code for as long as the
 #: text of this file is the same, so a change in one of those must show here: see tests/kernels/test_kernel_cache.py.
-COMPILED_FROM = "81a315e3243e06d5d93b6321e8e928012ffd7170d2eb7229a56d711fef559b57"
+COMPILED_FROM = "98f3b5994e4bc536028857ee7dbff7e3d8da7adcf449e45a7ae1a04ebbe04c81"
 
 #: Columns of the result. Lines and paragraphs are stripped, empty ones dropped; "repeated" ones occur twice or more and
 #: are counted with all their copies. ``longest_n``: characters of the words of the longest of the most frequent

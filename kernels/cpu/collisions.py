@@ -11,6 +11,10 @@ from numba import njit, uint64
 
 from gpurefine.kernels.scalar import mix64
 
+#: sha256 of the modules whose functions are compiled into the kernel below. Numba keeps machine code for as long as the
+#: text of this file is the same, so a change in one of those must show here: see tests/kernels/test_kernel_cache.py.
+COMPILED_FROM = "8b4a474348ab9123a19e3609f02159be8f5727c0d875a03a1810d32327e3ef72"
+
 #: Marks a free slot: no document number is so large, with ``SHARED`` or without.
 EMPTY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 #: Set on the document of a slot whose key has been seen on a second document.

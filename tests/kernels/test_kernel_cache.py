@@ -1,17 +1,17 @@
-"""Machine code that Numba kept must never be older than the kernels it was made from."""
+"""Machine code that Numba kept must never be older than the functions it was made from."""
 
 import ast
 import hashlib
+import importlib
 from pathlib import Path
 
 import pytest
 
-from gpurefine.kernels import cpu, scalar
-from gpurefine.kernels.cpu import all_copies, stats
+import gpurefine
+from gpurefine.kernels import scalar
 
-ROOT = Path(scalar.__file__).parent
+KERNELS = Path(scalar.__file__).parent
 PACKAGE = "gpurefine.kernels."
-assert Path(cpu.__file__).parent == ROOT / "cpu"
 
 
 def modules_used_by(path):
@@ -19,14 +19,35 @@ def modules_used_by(path):
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module.startswith(PACKAGE):
-            used = ROOT / (node.module.removeprefix(PACKAGE).replace(".", "/") + ".py")
+            used = KERNELS / (node.module.removeprefix(PACKAGE).replace(".", "/") + ".py")
             found |= {used} | modules_used_by(used)
     return found
 
 
-@pytest.mark.parametrize("module", [stats, all_copies], ids=["stats", "all_copies"])
-def test_a_change_in_a_module_it_uses_shows_in_the_kernels_own_file(module):
-    used = sorted(modules_used_by(Path(module.__file__)))
-    assert len(used) == 5  # scalar, grouping, lines, words, ngrams
-    checksum = hashlib.sha256(b"".join(path.read_bytes() for path in used)).hexdigest()
+#: Files with kernels whose machine code is kept -> the kernel modules that these take something from.
+KEPT = {
+    path: sorted(modules_used_by(path))
+    for folder in {KERNELS, Path(gpurefine.__file__).parent}
+    for path in sorted(folder.rglob("*.py"))
+    if "cache=True" in path.read_text("utf-8")
+}
+
+
+def test_all_kept_kernels_are_known():
+    used = {path.stem: {module.stem for module in modules} for path, modules in KEPT.items()}
+    statistics = {"scalar", "grouping", "lines", "ngrams", "words"}
+    assert used == {
+        "stats": statistics,
+        "all_copies": statistics,
+        "collisions": {"scalar"},
+        "components": set(),
+        "limits": set(),
+    }
+
+
+@pytest.mark.parametrize("path", [path for path, used in KEPT.items() if used], ids=lambda path: path.stem)
+def test_a_change_in_a_module_it_uses_shows_in_the_kernels_own_file(path):
+    module = importlib.import_module(f"{PACKAGE}cpu.{path.stem}")
+    assert Path(module.__file__) == path
+    checksum = hashlib.sha256(b"".join(used.read_bytes() for used in KEPT[path])).hexdigest()
     assert checksum == module.COMPILED_FROM, f"{module.__name__}: set COMPILED_FROM to {checksum!r}"
