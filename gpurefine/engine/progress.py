@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,9 +18,9 @@ LINE_EVERY = 10.0
 class StepProgress:
     """Progress of one step; a context manager. ``quiet`` shows nothing."""
 
-    def __init__(self, title: str, total: int, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(self, title: str, total: int, *, quiet: bool = False) -> None:
         self._title, self._total, self._quiet = title, total, quiet
-        self._stream = stream or sys.stderr
+        self._stream = sys.stderr
         self._began = self._told = time.monotonic()
         self._done = self._documents = self._bytes = self._kept = 0
         self._bar: Progress | None = None
@@ -52,11 +52,9 @@ class StepProgress:
         """One more partition or task is done; ``timed`` is false for what an earlier try had done."""
         self._done += 1
         if timed:
-            self._documents, self._kept, self._bytes = (
-                self._documents + documents,
-                self._kept + kept,
-                self._bytes + size,
-            )
+            self._documents += documents
+            self._kept += kept
+            self._bytes += size
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, rates=self._rates())
         elif not self._quiet and time.monotonic() - self._told >= LINE_EVERY:

@@ -44,7 +44,7 @@ class Tally:
         self.kept[counts["partition"]] = -1
 
     def total(self) -> dict[str, Any]:
-        """Counts of the step; ``peak_memory`` is the largest of any worker process."""
+        """Counts of the step; ``peak_memory`` is the most that a worker process, without its children, has had."""
         return {
             **{name: self._sums[name] for name in SUMS},
             "removed": {rule: n for rule, n in sorted(self._removed.items()) if n},
@@ -62,8 +62,8 @@ class Tally:
         self._seconds += sign * counts["seconds"]
 
 
-def summarise(store: RunStore, pipeline: Pipeline, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Write ``summary.json`` from a finished manifest and return it."""
+def summarise(store: RunStore, pipeline: Pipeline, manifest: dict[str, Any]) -> None:
+    """Write ``summary.json`` from a manifest whose steps are all done."""
     steps = [record["counts"] for record in manifest["steps"]]
     removed: Counter[str] = Counter()
     for counts in steps:
@@ -100,7 +100,6 @@ def summarise(store: RunStore, pipeline: Pipeline, manifest: dict[str, Any]) -> 
         ],
     }
     write_json(store.summary_path, summary)
-    return summary
 
 
 def waterfall(pipeline: Pipeline, records: int, removed: dict[str, int]) -> list[dict[str, Any]]:
