@@ -14,6 +14,7 @@ from pydantic import Field
 
 from gpurefine.documents import Batch
 from gpurefine.stages.base import Resources, Rule, RuleStage
+from gpurefine.text.languages import known_languages
 from gpurefine.text.statistics import StatisticsOptions, all_copies, provided, ratio, statistics
 from gpurefine.text.words import WordKind
 
@@ -85,7 +86,10 @@ class Repetition(RuleStage):
         return {"empty": counts["characters"].astype(np.float64), **shares}
 
     def _options(self) -> StatisticsOptions:
-        return StatisticsOptions(words=self.words, language=self.language)
+        # No stop word is measured here. The language's own are counted all the same, where there are any, so that
+        # ``quality`` with equal options shares the pass.
+        stop_words = None if self.language in known_languages() else ()
+        return StatisticsOptions(self.words, self.language, stop_words)
 
     def _shares(self, batch: Batch, counts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Shares in copies after the first, of all characters; n-grams of ``top_n`` are joined by single blanks."""

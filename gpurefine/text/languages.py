@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.resources import files
 
 from pydantic import BaseModel, ConfigDict
 
 from gpurefine.errors import ConfigError
 from gpurefine.yamlfile import parse_yaml
+
+_FOLDER = files("gpurefine.configs") / "languages"
 
 
 class LinePatterns(BaseModel):
@@ -30,6 +33,12 @@ class LanguageData(BaseModel):
     lines: LinePatterns
 
 
+@functools.cache
+def known_languages() -> tuple[str, ...]:
+    """Codes of the languages that have a data file, sorted."""
+    return tuple(sorted(entry.name[:-5] for entry in _FOLDER.iterdir() if entry.name.endswith(".yaml")))
+
+
 def load_language(code: str) -> LanguageData:
     """The data file of a language, by its fastText code (``en``).
 
@@ -38,11 +47,9 @@ def load_language(code: str) -> LanguageData:
     ConfigError
         if there is no data file for that language
     """
-    folder = files("gpurefine.configs") / "languages"
-    path = folder / f"{code}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+    if code not in known_languages():
         raise ConfigError(
-            f"no rule data for language '{code}': known are {known}; pass the lists in the config instead"
+            f"no rule data for language '{code}': known are {', '.join(known_languages())}; pass the lists in the "
+            "config instead"
         )
-    return LanguageData.model_validate(parse_yaml(path.read_text("utf-8")))
+    return LanguageData.model_validate(parse_yaml((_FOLDER / f"{code}.yaml").read_text("utf-8")))

@@ -128,6 +128,13 @@ def test_the_manifest_learns_what_decides(tmp_path):
     assert len(provided["character classes"]) == 64
 
 
+def test_a_language_without_stop_words_is_no_hindrance(tmp_path):
+    """It is the spaCy tokenizer's; stop words are not counted here."""
+    stage = Repetition(language="de", words="uax29")
+    assert stage.provide(Resources(tmp_path))
+    assert value(stage, "top_2", "a, b, a, b") == 6 / 10
+
+
 def test_uax29_words_drop_punctuation():
     text = "a, b, a, b, - can't"
     assert value(Repetition(words="uax29"), "top_2", text) == 6 / len(text)
