@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import trafilatura
+from bare import extract
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 from machine import describe, markdown
 
@@ -44,21 +44,6 @@ def read_pages(path: str, count: int) -> list[str]:
             if len(pages) == count:
                 break
     return pages
-
-
-def plain(html: str) -> int:
-    """What the stage's defaults ask of trafilatura; the pool's whole work."""
-    text = trafilatura.extract(
-        html,
-        favor_precision=True,
-        include_comments=False,
-        include_tables=True,
-        deduplicate=False,
-        output_format="txt",
-        with_metadata=False,
-        fast=False,
-    )
-    return len(text or "")
 
 
 def processor_seconds(process: int) -> float:
@@ -92,10 +77,10 @@ def main() -> None:
     rounds: list[tuple[tuple[float, float], tuple[float, float]]] = []
     with multiprocessing.get_context("spawn").Pool(1, logging.disable, [logging.CRITICAL]) as pool:
         contestants = (
-            (lambda: pool.map(plain, pages, chunksize=8), pool.apply(os.getpid)),
+            (lambda: pool.map(extract, pages, chunksize=8), pool.apply(os.getpid)),
             (lambda: [stage.apply(batch, guard) for batch in batches], warm_child(stage, guard, batches[0])),
         )
-        pool.map(plain, pages[:20])
+        pool.map(extract, pages[:20])
         for number in range(options.rounds):
             order = (0, 1) if number % 2 == 0 else (1, 0)
             times = {who: timed(contestants[who][0], [os.getpid(), contestants[who][1]]) for who in order}

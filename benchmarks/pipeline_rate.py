@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bare import extract
 from machine import describe, markdown
 
 import gpurefine
@@ -34,23 +35,6 @@ def pages(paths: list[str]) -> list[str]:
         for batch in read_batches(file, 0, file.size, None, InputOptions(), SplitCounts()):
             found += batch.pages["html"].to_pylist()
     return found
-
-
-def extract(html: str) -> int:
-    """What the preset's extraction asks of trafilatura; the pool's whole work."""
-    import trafilatura
-
-    text = trafilatura.extract(
-        html,
-        favor_precision=True,
-        include_comments=False,
-        include_tables=True,
-        deduplicate=False,
-        output_format="txt",
-        with_metadata=False,
-        fast=False,
-    )
-    return len(text or "")
 
 
 def pool_seconds(pool, html: list[str]) -> float:
