@@ -9,6 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
+# programs that tests start import what is installed, not a checkout that they happen to be started in
+os.environ["PYTHONSAFEPATH"] = "1"
+
 # one thread a process, whatever the machine: tests share two cores
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
