@@ -33,6 +33,16 @@ def string_column(values: Iterable[str | None]) -> pd.Series:
     return pd.Series(pd.array(pa.array(values, pa.large_string()), dtype=pd.ArrowDtype(pa.large_string())))
 
 
+def strings(column: pd.Series) -> list[str | None]:
+    """The values of a text column as Python strings; null is None."""
+    return pa.array(column, pa.large_string(), from_pandas=True).to_pylist()
+
+
+def number_column(values: np.ndarray) -> pd.Series:
+    """A column (Arrow float64) from float64 numbers; NaN is null."""
+    return pd.Series(pd.array(pa.array(values, pa.float64(), from_pandas=True), pd.ArrowDtype(pa.float64())))
+
+
 def text_buffers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """The UTF-8 bytes of a text column and where each value begins, without a copy where it is one chunk.
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 from pydantic import Field
 
 from gpurefine.documents import Batch
 from gpurefine.errors import ResourceError
-from gpurefine.frames import string_column
+from gpurefine.frames import number_column, string_column, strings
 from gpurefine.resources.models import model_path, provide_model
 from gpurefine.stages.base import MapStage, Outcome, Resources, Verdict
 
@@ -59,8 +57,7 @@ class Language(MapStage):
         labels: list[str | None] = []
         scores = np.full(len(batch), np.nan)
         rules: list[str | None] = []
-        texts = pa.array(batch.frame["text"], pa.large_string(), from_pandas=True).to_pylist()
-        for row, text in enumerate(texts):
+        for row, text in enumerate(strings(batch.frame["text"])):
             label = None
             if text is not None and has_letters(text):
                 label, scores[row] = identify(tool, text)
@@ -72,11 +69,8 @@ class Language(MapStage):
             Verdict("score", judged == "score", scores, self.min_score, labels),
             Verdict("other", judged == "other", scores, None, labels),
         ]
-        columns = {
-            "language": string_column(labels),
-            "language_score": pd.Series(pd.array(pa.array(scores, from_pandas=True), pd.ArrowDtype(pa.float64()))),
-        }
-        return Outcome(batch.with_columns(**columns), verdicts, {"score": scores})
+        labelled = batch.with_columns(language=string_column(labels), language_score=number_column(scores))
+        return Outcome(labelled, verdicts, {"score": scores})
 
 
 def judge(label: str | None, score: float, keep: list[str], min_score: float, strict: bool = False) -> str | None:

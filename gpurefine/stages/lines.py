@@ -11,11 +11,10 @@ from collections import Counter
 from typing import ClassVar, Literal
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
 from gpurefine.documents import Batch
-from gpurefine.frames import string_column
+from gpurefine.frames import string_column, strings
 from gpurefine.stages.base import MapStage, Outcome, Resources, Verdict
 from gpurefine.text.characters import classes_checksum
 from gpurefine.text.languages import LinePatterns, load_language
@@ -59,7 +58,7 @@ class Lines(MapStage):
 
     def apply(self, batch: Batch, tool: LineRules) -> Outcome:
         """Judge every line of every text; what is measured is the share of a document's words that would go."""
-        texts = pa.array(batch.frame["text"], pa.large_string(), from_pandas=True).to_pylist()
+        texts = strings(batch.frame["text"])
         share = np.full(len(batch), np.nan)
         flagged, empty = np.zeros(len(batch), bool), np.zeros(len(batch), bool)
         evidence: list[str | None] = [None] * len(batch)

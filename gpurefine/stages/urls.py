@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
 from gpurefine.documents import Batch
 from gpurefine.errors import ConfigError
+from gpurefine.frames import strings
 from gpurefine.resources.blocklist import UNSORTED, Blocklist, ListSummary, url_keys
 from gpurefine.resources.lists import open_provided, provide_list
 from gpurefine.resources.wordlists import WordList, builtin_entries, entries_of
@@ -37,7 +37,6 @@ REFINEDWEB_CURATED = (
     "exporter.nih.gov", "ncbi.nlm.nih.gov", "github.com", "irclogs.ubuntu.com", "news.ycombinator.com",
     "courtlistener.com", "reddit.com", "statmt.org", "uspto.gov", "wikipedia.org",
 )  # fmt: skip
-
 
 #: Longest strict word in characters; also bounds the depth of the pattern that is made of them.
 LONGEST_WORD = 100
@@ -131,8 +130,7 @@ class Urls(MapStage):
 
     def apply(self, batch: Batch, tool: UrlLists) -> Outcome:
         """Judge the column ``url``; a missing URL is an empty one, and no rule hits it."""
-        column = pa.array(batch.frame["url"], pa.large_string(), from_pandas=True)
-        urls = [split_url(url or "") for url in column.to_pylist()]
+        urls = [split_url(url or "") for url in strings(batch.frame["url"])]
         hosts = [parents(url.host) for url in urls]
         words = [set(url_words(url.body)) for url in urls]
         soft = [tool.soft.intersection(found) for found in words]
