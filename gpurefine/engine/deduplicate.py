@@ -7,10 +7,11 @@ the manifest and every job leaves one file under its final name, so a stopped de
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 from distributed import Client
 
@@ -35,6 +36,19 @@ PARTITIONS_A_JOB = 64
 def removal_paths(store: RunStore, step: int) -> tuple[str, ...]:
     """Tables of removals that the dedup after ``step`` left."""
     return tuple(sorted(map(str, store.dedup(step, "").glob("removals-*.parquet"))))
+
+
+def task_for_budget(first: int, last: int, rows: np.ndarray, key_columns: int, budget: int) -> CollisionTask:
+    """Slices ``[first, last)`` in as many passes as this budget needs; they may be planned with another.
+
+    Parameters
+    ----------
+    rows : int64, (slices,), of all key files; some of these slices has rows
+    key_columns, budget : as for ``plan_collisions``
+    """
+    own = np.zeros_like(rows)
+    own[first:last] = rows[first:last]
+    return CollisionTask(first, last, max(task.passes for task in plan_collisions(own, key_columns, budget)))
 
 
 @dataclass(frozen=True)
@@ -102,18 +116,18 @@ class DedupRun:
         return paths
 
     def _collide(self, key_paths: Sequence[Path], state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
+        rows, key_columns = slice_rows(key_paths), len(self.dedup.key_columns)
         if "collide" not in state:
-            rows = slice_rows(key_paths)
-            tasks = plan_collisions(rows, len(self.dedup.key_columns), self.task_memory)
-            state["collide"] = [asdict(task) for task in tasks]
+            tasks = plan_collisions(rows, key_columns, self.task_memory)
+            state["collide"] = [[task.first, task.last] for task in tasks]
             state["keys"] = int(rows.sum())
-            state["task_memory"] = self.task_memory
             save()
         paths, jobs = [], []
-        for number, task in enumerate(state["collide"]):
+        for number, (first, last) in enumerate(state["collide"]):
             path = self._file(f"edges-{number:06d}")
             paths.append(path)
-            arguments = (CollisionTask(**task), list(key_paths), path, state["task_memory"])
+            task = task_for_budget(first, last, rows, key_columns, self.task_memory)
+            arguments = (task, list(key_paths), path, self.task_memory)
             jobs.append(self._job(f"collide {number}", path, collide, arguments))
         self._run("collide", jobs)
         return paths
