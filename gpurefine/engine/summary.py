@@ -13,6 +13,9 @@ from gpurefine.write import write_json
 #: Counts that are sums over partitions.
 SUMS = ("records", "kept", "truncated", "input_bytes", "text_bytes", "tokens")
 
+#: What the summary says of a dedup; its plan stands in the manifest.
+DEDUP_COUNTS = ("keys", "duplicates", "clusters", "seconds")
+
 
 class Tally:
     """Counts of a step, added up as its partitions end; of each partition only four numbers are kept.
@@ -92,7 +95,7 @@ def summarise(store: RunStore, pipeline: Pipeline, manifest: dict[str, Any]) -> 
                 "applies": record["applies"],
                 "partitions": len(record["partitions"]),
                 "seconds": record["seconds"],
-                "dedup": record["dedup"],
+                "dedup": {name: record["dedup"][name] for name in DEDUP_COUNTS} if record["dedup"] else None,
                 "worker_seconds": counts["worker_seconds"],
                 "peak_memory": counts["peak_memory"],
             }

@@ -79,6 +79,10 @@ def test_duplicates_name_cluster_and_survivor(whole):
     kept = whole.refined(columns=["id", "text"]).set_index("id")["text"]
     clusters = whole.clusters()
     assert len(removed) > 0
+    found = whole.summary()["steps"][0]["dedup"]
+    assert list(found) == ["keys", "duplicates", "clusters", "seconds"]
+    assert found["duplicates"] == len(removed)
+    assert found["clusters"] == clusters["cluster"].nunique()
     for row in removed.itertuples():
         assert kept[row.survivor] == row.text
         assert row.cluster == row.survivor
