@@ -1,5 +1,6 @@
 """The command line: exit codes, one sentence for each mistake, and readable answers."""
 
+import os
 import subprocess
 import sys
 
@@ -93,7 +94,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(arguments, words, tmp_path):
 def test_no_block_list_is_refused_with_the_command_that_helps(tmp_path, demo):
     output, _ = demo
     crawl = next((output / "crawl").glob("*.warc.gz"))
-    environment = {"PATH": "/usr/bin:/bin", "GPUREFINE_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    environment = {**os.environ, "GPUREFINE_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
     done = call("run", "refinedweb", crawl, "-o", tmp_path / "out", "--offline", env=environment)
     assert done.returncode == 2
     assert "gpurefine fetch lists" in done.stderr
