@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from gpurefine.config import InputOptions
 from gpurefine.documents import PAGE_SCHEMA, REMOVED_SCHEMA
+from gpurefine.read.http import MAX_HEAD
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.pages import Page, ReadRemoval, judge_damage, judge_record
-from gpurefine.read.warc import Damage, WarcSplit
+from gpurefine.read.warc import MAX_BLOCK, Damage, WarcSplit
 
 #: A batch is handed on at this many records or this many characters of HTML, whichever comes first.
 BATCH_RECORDS = 256
@@ -65,7 +66,8 @@ def read_batches(
     options : media types and size limit
     counts : filled while the iterator runs
     """
-    split = WarcSplit(file.path, begin, end, start=start)
+    max_block = max(MAX_BLOCK, MAX_HEAD + options.max_body)
+    split = WarcSplit(file.path, begin, end, start=start, max_block=max_block)
     pages: list[Page] = []
     removed: list[ReadRemoval] = []
     characters = 0

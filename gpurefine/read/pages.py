@@ -33,9 +33,6 @@ from gpurefine.read.http import BodyError, HttpResponse, decode_body, parse_resp
 if TYPE_CHECKING:
     from gpurefine.read.records import Damage, WarcRecord
 
-#: Largest body of a page in bytes, by default.
-MAX_BODY = 20 << 20
-
 #: A page may have this share of U+FFFD.
 MAX_REPLACEMENTS = 0.01
 
@@ -128,7 +125,7 @@ class _Refusal(NamedTuple):
     evidence: str | None = None
 
 
-def judge_record(record: WarcRecord, *, mime: Collection[str], max_body: int = MAX_BODY) -> Page | ReadRemoval:
+def judge_record(record: WarcRecord, *, mime: Collection[str], max_body: int) -> Page | ReadRemoval:
     """Make a page of a ``response`` record, or say why it gives none.
 
     Parameters

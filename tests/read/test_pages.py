@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warc_tools import TORTURE
 
+from gpurefine.config import InputOptions
 from gpurefine.read.pages import (
-    MAX_BODY,
     Page,
     ReadRemoval,
     clean_evidence,
@@ -25,7 +25,8 @@ from gpurefine.read.pages import (
 )
 from gpurefine.read.warc import Damage, WarcRecord, WarcSplit
 
-MIME = ("text/html", "application/xhtml+xml")
+DEFAULTS = InputOptions()
+MIME, MAX_BODY = DEFAULTS.mime, DEFAULTS.max_body
 HTML = b"<!DOCTYPE html><html><body><p>Text of a page.</p></body></html>"
 EXPECTED = json.loads((TORTURE / "expected.json").read_text(encoding="utf-8"))["files"]
 
@@ -41,13 +42,13 @@ def response(body: bytes = HTML, *lines: str, status: str = "200 OK", kind: str 
 
 
 def judge(block: bytes, cut: str | None = None, **headers: str) -> Page | ReadRemoval:
-    return judge_record(record(block, cut, **headers), mime=MIME)
+    return judge_record(record(block, cut, **headers), mime=MIME, max_body=MAX_BODY)
 
 
 def judge_file(name: str) -> list[Page | ReadRemoval]:
     """All responses and damaged regions of a torture file."""
     return [
-        judge_damage(item) if isinstance(item, Damage) else judge_record(item, mime=MIME)
+        judge_damage(item) if isinstance(item, Damage) else judge_record(item, mime=MIME, max_body=MAX_BODY)
         for item in WarcSplit(str(TORTURE / name))
         if isinstance(item, Damage) or item.type == "response"
     ]
@@ -190,8 +191,8 @@ def test_what_the_crawler_found_beats_the_header():
 
 def test_the_media_types_are_the_users():
     block = response(b"just text", kind="text/plain")
-    assert judge_record(record(block), mime=["text/plain"]).html == "just text"
-    assert judge_record(record(response(kind=None)), mime=["text/plain"]).rule == "type"
+    assert judge_record(record(block), mime=["text/plain"], max_body=MAX_BODY).html == "just text"
+    assert judge_record(record(response(kind=None)), mime=["text/plain"], max_body=MAX_BODY).rule == "type"
 
 
 @pytest.mark.parametrize("kind", [None, "", "html", "unknown/unknown", "*/*"])
@@ -352,19 +353,19 @@ def test_a_bomb_is_refused_without_being_held():
     bomb, after = (item for item in WarcSplit(str(TORTURE / "bomb_content_encoding.warc.gz")))
     tracemalloc.start()
     try:
-        removal = judge_record(bomb, mime=MIME)
+        removal = judge_record(bomb, mime=MIME, max_body=MAX_BODY)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert (removal.rule, removal.limit) == ("too_large", float(MAX_BODY))
     assert MAX_BODY < removal.value < 2 * MAX_BODY
     assert peak < 3 * MAX_BODY  # 200 MB are behind it
-    assert "After bomb" in judge_record(after, mime=MIME).html
+    assert "After bomb" in judge_record(after, mime=MIME, max_body=MAX_BODY).html
 
 
 def test_real_pages_all_pass(shared_data):
     judged = [
-        judge_record(item, mime=MIME)
+        judge_record(item, mime=MIME, max_body=MAX_BODY)
         for item in WarcSplit(str(shared_data / "sample_medium_a.warc.gz"))
         if item.type == "response"
     ]
