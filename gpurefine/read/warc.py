@@ -108,7 +108,7 @@ def _is_gzip(window: Window, path: str, max_block: int) -> bool:
     if start.startswith(b"filedesc:"):
         raise InputError(f"{path} is an ARC file, the format before WARC: convert it, as 'warcio recompress' does")
     raise InputError(
-        f"{path} is no WARC: its first {HEAD >> 20} MiB hold no record; expected a WARC or WET file, plain or gzip"
+        f"{path} is no WARC: its first {HEAD >> 20} MiB hold no record; expected a WARC file, plain or gzip"
     )
 
 
