@@ -166,7 +166,8 @@ def explain(
         for key, value in row.items():
             if pd.isna(value):
                 continue
-            print(f"{key:>9}: {_printable(value)}")
+            # further lines stand below the value, where none of ours begins
+            print(f"{key:>9}: {_printable(value).replace(chr(10), chr(10) + ' ' * 11)}")
 
 
 @fetch_app.command("models")
@@ -269,8 +270,10 @@ def main() -> None:
         if debug:
             raise
         if isinstance(error, GpurefineError):
-            print(f"gpurefine: {error}", file=sys.stderr)
+            print(f"gpurefine: {_printable(error)}", file=sys.stderr)
             sys.exit(error.exit_code)
         where = f"{error.filename}: " if error.filename else ""
-        print(f"gpurefine: {where}{error.strerror or error}; the same command goes on", file=sys.stderr)
+        print(
+            f"gpurefine: {_printable(f'{where}{error.strerror or error}')}; the same command goes on", file=sys.stderr
+        )
         sys.exit(1)

@@ -49,9 +49,19 @@ def test_explain_by_id_and_url(demo):
         assert "quality" in done.stdout
         assert "words" in done.stdout
         assert "50" in done.stdout
-    done = call("explain", output / "run", "https://nowhere.example/")
+    done = call("explain", output / "run", "https://nowhere.example/\x1b[31m")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+
+
+def test_a_line_of_a_page_does_not_look_like_one_of_explain(demo):
+    output, _ = demo
+    removed = gpurefine.open_run(output / "run").removed("repetition:dup_line_frac").iloc[0]
+    lines = call("explain", output / "run", removed.url).stdout.splitlines()
+    ours = [line for line in lines if not line.startswith(" " * 11)]
+    assert len(lines) > len(ours) > 5
+    assert [line.split(":")[0].strip() for line in ours][-1] == "text"
 
 
 def test_presets_and_version():
