@@ -114,6 +114,11 @@ def test_ten_kills_on_a_real_crawl(config, shared_data, tmp_path):
     print(f"10 kills, {extra} of 440 pages extracted twice in all")
 
 
+def test_the_trial_file_of_a_second_start_is_not_taken_for_somebody_s(tmp_path):
+    (tmp_path / ".writable-1").touch()
+    assert RunStore(tmp_path).foreign_files() == []
+
+
 def test_a_lock_of_a_dead_process_is_taken_over(tmp_path):
     store = RunStore(tmp_path / "run")
     store.prepare()
