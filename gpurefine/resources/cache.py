@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
-from gpurefine.stages.base import Resources
+
+@dataclass(frozen=True)
+class Resources:
+    """Where models, vocabularies and lists are kept, and whether the network may be asked for them."""
+
+    cache: Path
+    offline: bool = False
 
 
 def default_resources(offline: bool = False) -> Resources:

@@ -30,10 +30,10 @@ from gpurefine.resources.blocklist import (
     open_list,
     write_list,
 )
+from gpurefine.resources.cache import Resources
 from gpurefine.resources.download import FetchError, check, read_address, read_packaged, write_whole
 from gpurefine.resources.registry import UT1_ADDRESS, UT1_PACKAGED
 from gpurefine.resources.suffixes import public_suffixes
-from gpurefine.stages.base import Resources
 
 #: The name that stands for the fetched list.
 UT1 = "ut1"

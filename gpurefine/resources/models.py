@@ -13,10 +13,9 @@ import tiktoken
 from tiktoken_ext.openai_public import r50k_pat_str
 
 from gpurefine.errors import ResourceError
-from gpurefine.resources.cache import sha256_of
+from gpurefine.resources.cache import Resources, sha256_of
 from gpurefine.resources.download import FetchError, read_known, write_whole
 from gpurefine.resources.registry import MODELS, KnownFile
-from gpurefine.stages.base import Resources
 
 GPT2_TOKENS = 50_257
 

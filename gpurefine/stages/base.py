@@ -10,13 +10,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from gpurefine.documents import Batch
+from gpurefine.resources.cache import Resources
 
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
@@ -66,14 +66,6 @@ class Outcome:
     batch: Batch
     verdicts: list[Verdict] = field(default_factory=list)
     measured: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Resources:
-    """Where models, vocabularies and lists are kept, and whether the network may be asked for them."""
-
-    cache: Path
-    offline: bool = False
 
 
 class Stage(BaseModel):
