@@ -7,12 +7,14 @@ from gpurefine.kernels.cpu.all_copies import ALL_COPIES_FIELDS, all_copies_stati
 from gpurefine.kernels.cpu.collisions import EMPTY, link_equal_keys
 from gpurefine.kernels.cpu.components import flatten, merge_sorted, unite
 from gpurefine.kernels.cpu.stats import FIELDS, text_statistics, word_hashes
+from gpurefine.kernels.cpu.tags import count_tags
 
 __all__ = [
     "ALL_COPIES_FIELDS",
     "EMPTY",
     "FIELDS",
     "all_copies_statistics",
+    "count_tags",
     "flatten",
     "link_equal_keys",
     "merge_sorted",

@@ -41,7 +41,7 @@ def test_all_kept_kernels_are_known():
         "all_copies": statistics,
         "collisions": {"scalar"},
         "components": set(),
-        "limits": set(),
+        "tags": set(),
     }
 
 
