@@ -93,7 +93,7 @@ def provided(options: StatisticsOptions) -> dict[str, str]:
     """
     _stop_words(options)
     check_words(options.words, options.language)
-    deciding = {"character classes": classes_checksum()}
+    deciding = {"characters_sha256": classes_checksum()}
     package = {"uax29": "regex", "spacy": "spacy"}.get(options.words)
     if package:
         deciding[package] = importlib.metadata.version(package)

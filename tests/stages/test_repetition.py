@@ -124,8 +124,8 @@ def test_words_are_looked_for_once(monkeypatch):
 
 def test_the_manifest_learns_what_decides(tmp_path):
     provided = Repetition(words="uax29").provide(Resources(tmp_path))
-    assert set(provided) == {"character classes", "regex"}
-    assert len(provided["character classes"]) == 64
+    assert set(provided) == {"characters_sha256", "regex"}
+    assert len(provided["characters_sha256"]) == 64
 
 
 def test_a_language_without_stop_words_is_no_hindrance(tmp_path):
