@@ -28,14 +28,16 @@ def available_cores() -> int:
 
 
 def available_memory() -> int:
-    """Bytes of memory that are free for a run: of the machine, or of the control group where that is less."""
+    """Bytes of memory that are free for a run: of the machine, or in the control group where that is less."""
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 free = int(line.split()[1]) * 1024
     with contextlib.suppress(OSError, ValueError):
-        free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+        group = Path("/sys/fs/cgroup")
+        used = int((group / "memory.current").read_text())
+        free = min(free, int((group / "memory.max").read_text()) - used)
     return free
 
 

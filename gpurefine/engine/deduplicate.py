@@ -21,7 +21,7 @@ from gpurefine.dedup.keys import join_key_files, slice_rows
 from gpurefine.dedup.members import gather_members
 from gpurefine.dedup.survivors import choose, plan_choice
 from gpurefine.engine.jobs import Job, run_jobs
-from gpurefine.engine.plan import next_partitions
+from gpurefine.engine.plan import next_partitions, task_memory
 from gpurefine.engine.progress import StepProgress
 from gpurefine.engine.store import RunStore
 from gpurefine.errors import RunError
@@ -61,7 +61,7 @@ class DedupRun:
     dedup, seed : the stage, and the seed of the choice of survivors
     partitions : number of partitions of the step
     client, run_key : the workers
-    task_memory : bytes that a job may use
+    memory : bytes that all jobs together may use
     quiet : show no progress
     """
 
@@ -72,8 +72,13 @@ class DedupRun:
     partitions: int
     client: Client
     run_key: str
-    task_memory: int
+    memory: int
     quiet: bool
+
+    @property
+    def task_memory(self) -> int:
+        """Bytes that a job may use beside those of the other workers."""
+        return task_memory(self.memory, len(self.client.scheduler_info(n_workers=-1)["workers"]))
 
     def find(self, state: dict[str, Any], save: Callable[[], None]) -> dict[str, int]:
         """Run all phases; ``state`` is this dedup's entry in the manifest, ``save`` writes the manifest.
@@ -86,7 +91,9 @@ class DedupRun:
         key_paths = self._join(state, save)
         edges = self._collide(key_paths, state, save)
         labels = self._file("labels.parquet")
-        self._run("connect", [self._job("connect", labels, connect, (edges, labels, self.task_memory))])
+        # this one runs alone
+        alone = task_memory(self.memory, 1)
+        self._run("connect", [self._job("connect", labels, connect, (edges, labels, alone))])
         members = self._gather(labels)
         found = self._choose(members, state, save)
         labelled = pq.read_metadata(labels).num_rows

@@ -44,7 +44,7 @@ class RunContext:
     fingerprint : of all that decides
     client, run_key : the workers and the name of the run's tools there
     split_size : bytes of a partition of step 0
-    task_memory : bytes that one dedup task may use
+    memory : bytes that the dedups may plan with, all workers together
     quiet : show no progress
     """
 
@@ -55,7 +55,7 @@ class RunContext:
     client: Client
     run_key: str
     split_size: int
-    task_memory: int
+    memory: int
     quiet: bool
 
 
@@ -107,8 +107,7 @@ def _run_step(context: RunContext, step: Step, manifest: dict[str, Any]) -> None
     partitions = [Partition(**{**entry, "sources": tuple(entry["sources"])}) for entry in record["partitions"]]
     tally = _process(context, step, partitions)
     if step.index == 0:
-        _correct_splits(context, step, partitions, tally)
-        record["partitions"] = [asdict(partition) for partition in partitions]
+        _correct_splits(context, step, partitions, tally, manifest)
     _check_step(step, manifest, tally)
     record["counts"] = tally.total()
     record["seconds"] = round(time.monotonic() - began, 3)
@@ -163,10 +162,12 @@ def _job(task: PartitionTask) -> Job:
     return Job(name, process_partition, (task,), needs_tools=True)
 
 
-def _correct_splits(context: RunContext, step: Step, partitions: list[Partition], tally: Tally) -> None:
+def _correct_splits(
+    context: RunContext, step: Step, partitions: list[Partition], tally: Tally, manifest: dict[str, Any]
+) -> None:
     """Read splits again that a page with a WARC in it had fooled, until all splits of a file fit together.
 
-    ``partitions`` and ``tally`` are changed in place.
+    ``partitions``, ``tally`` and the manifest are changed in place.
     """
     of_file: dict[int, list[int]] = {}
     for partition in partitions:
@@ -179,6 +180,9 @@ def _correct_splits(context: RunContext, step: Step, partitions: list[Partition]
             index = indices[wrong[0]]
             before = done(_task(context, step, partitions[index]))
             partitions[index] = replace(partitions[index], start=wrong[1])
+            # the right start is on record before it is used, so that a stopped run does not look for it again
+            manifest["steps"][step.index]["partitions"][index] = asdict(partitions[index])
+            context.store.write_manifest(manifest)
             task = _task(context, step, partitions[index])
             counts = next(run_jobs(context.client, context.run_key, [_job(task)]))[1]
             assert before is not None
@@ -212,7 +216,7 @@ def _run_dedup(context: RunContext, step: Step, manifest: dict[str, Any]) -> Non
         partitions=len(record["partitions"]),
         client=context.client,
         run_key=context.run_key,
-        task_memory=context.task_memory,
+        memory=context.memory,
         quiet=context.quiet,
     )
     state = record["dedup"]

@@ -192,20 +192,22 @@ def _load(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Table
         path = store.documents(task.step.index - 1, source, last=False)
         removals = _Removals(task, source)
         row = 0
-        for table in _documents(path):
+        for table in _documents(path, task.fingerprint):
             counts.records += table.num_rows
             yield removals.apply(Batch(from_arrow(table)), row)
             row += table.num_rows
         counts.input_bytes += path.stat().st_size
 
 
-def _documents(path: Path) -> Iterator[pa.Table]:
+def _documents(path: Path, fingerprint: str) -> Iterator[pa.Table]:
     """Documents that the step before wrote, in pieces. Raises RunError naming the file if it is not what was written.
 
     Pages have checksums, but Parquet's own description of the columns has none: a flipped bit in a name loses a column.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            if (read_footer(path) or {}).get("fingerprint") != fingerprint:
+                raise ValueError("it belongs to another run")
             for rows in file.iter_batches(BATCH_ROWS, columns=DOCUMENT_SCHEMA.names):
                 if not rows.schema.equals(DOCUMENT_SCHEMA):
                     raise ValueError("its columns are not those of documents")

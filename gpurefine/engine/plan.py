@@ -150,5 +150,5 @@ def next_partitions(sizes: Sequence[int], target: int) -> list[Partition]:
 
 
 def task_memory(memory: int, workers: int) -> int:
-    """Bytes that one task may use for keys and tables, of a run's whole memory budget."""
+    """Bytes that one of ``workers`` tasks may use for keys and tables, of a run's whole memory budget."""
     return max(64 << 20, memory // (2 * max(1, workers)))

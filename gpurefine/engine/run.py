@@ -12,7 +12,7 @@ from typing import Any
 
 from gpurefine.config import Pipeline, fingerprint, load_pipeline
 from gpurefine.engine.execute import RunContext, execute
-from gpurefine.engine.plan import cut_steps, split_bytes, task_memory
+from gpurefine.engine.plan import cut_steps, split_bytes
 from gpurefine.engine.results import Run
 from gpurefine.engine.store import FORMAT_VERSION, RunStore
 from gpurefine.engine.tools import StageTools
@@ -209,7 +209,7 @@ def _context(
         client=client,
         run_key=run_key,
         split_size=manifest["split_size"],
-        task_memory=task_memory(prepared.memory, prepared.workers),
+        memory=prepared.memory,
         quiet=quiet,
     )
 

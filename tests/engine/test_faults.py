@@ -13,6 +13,7 @@ import gpurefine
 from gpurefine.config import pipeline_from_data
 from gpurefine.engine.partition import _documents
 from gpurefine.errors import InputError, OutputError, RunError
+from gpurefine.write import read_footer
 
 PAGES = 24
 PARTITION_BYTES = 4_000
@@ -175,13 +176,16 @@ def test_files_of_a_stopped_run_that_are_not_whole_are_written_again(crawl, undi
 def test_any_flipped_bit_of_an_intermediate_file_is_seen_or_without_effect(crawl, scheduler, tmp_path):
     _, output = stopped_after_dedup(crawl, scheduler, tmp_path)
     path = output / "work" / "documents-0" / "part-000002.parquet"
-    good, data = list(_documents(path)), path.read_bytes()
+    fingerprint = read_footer(path)["fingerprint"]
+    good, data = list(_documents(path, fingerprint)), path.read_bytes()
+    with pytest.raises(RunError, match="belongs to another run"):
+        list(_documents(path, "another"))
     seen = 0
     for place in range(4, len(data), 29):
         flip(path, place)
         try:
             # a file that says it has no rows is seen by the count of documents
-            assert list(_documents(path)) in (good, [])
+            assert list(_documents(path, fingerprint)) in (good, [])
         except RunError:
             seen += 1
         flip(path, place)
