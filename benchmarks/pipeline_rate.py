@@ -21,10 +21,11 @@ from bare import extract
 from machine import describe, markdown
 
 import gpurefine
-from gpurefine.config import InputOptions, pipeline_from_data
+from gpurefine.config import pipeline_from_data
 from gpurefine.engine.run import prepare
 from gpurefine.read.batches import SplitCounts, read_batches
 from gpurefine.read.inputs import find_inputs
+from gpurefine.read.options import InputOptions
 from gpurefine.workers import open_client
 
 

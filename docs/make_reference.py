@@ -11,7 +11,8 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-from gpurefine.config import InputOptions, OutputOptions, find_stage, known_kinds, load_pipeline, preset_names
+from gpurefine.config import OutputOptions, find_stage, known_kinds, load_pipeline, preset_names
+from gpurefine.read.options import InputOptions
 from gpurefine.stages.base import RuleStage
 
 PAGE = Path(__file__).with_name("presets.md")

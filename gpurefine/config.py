@@ -22,18 +22,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
 
 from gpurefine.errors import ConfigError
+from gpurefine.read.options import InputOptions
 from gpurefine.stages.base import DedupStage, MapStage, Stage
 from gpurefine.yamlfile import parse_yaml
-
-
-class InputOptions(BaseModel):
-    """What is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    mime: tuple[str, ...] = Field(("text/html", "application/xhtml+xml"), description="media types that are pages")
-    dump: str | None = Field(None, description="name of the crawl where the path names none (CC-MAIN-2023-06)")
-    max_body: int = Field(20 << 20, gt=0, description="largest body of a page in bytes, before and after decoding")
 
 
 class OutputOptions(BaseModel):

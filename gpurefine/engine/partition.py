@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gpurefine.config import InputOptions, OutputOptions
+from gpurefine.config import OutputOptions
 from gpurefine.dedup.hashing import text_hashes
 from gpurefine.dedup.keys import write_key_file
 from gpurefine.dedup.survivors import read_removals
@@ -36,6 +36,7 @@ from gpurefine.errors import RunError
 from gpurefine.frames import from_arrow, text_buffers, to_arrow
 from gpurefine.read.batches import SplitCounts, read_batches
 from gpurefine.read.inputs import InputFile
+from gpurefine.read.options import InputOptions
 from gpurefine.resources.models import encode_gpt2
 from gpurefine.write import TableWriter, read_footer
 

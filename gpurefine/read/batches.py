@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from gpurefine.config import InputOptions
 from gpurefine.documents import PAGE_SCHEMA, REMOVED_SCHEMA
 from gpurefine.read.http import MAX_HEAD
 from gpurefine.read.inputs import InputFile
+from gpurefine.read.options import InputOptions
 from gpurefine.read.pages import Page, ReadRemoval, judge_damage, judge_record
 from gpurefine.read.warc import MAX_BLOCK, Damage, WarcSplit
 

@@ -3,9 +3,9 @@
 import pytest
 from warc_tools import member, record
 
-from gpurefine.config import InputOptions
 from gpurefine.read.batches import SplitCounts, read_batches
 from gpurefine.read.inputs import find_inputs
+from gpurefine.read.options import InputOptions
 from gpurefine.read.records import MAX_BLOCK
 
 

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warc_tools import TORTURE
 
-from gpurefine.config import InputOptions
+from gpurefine.read.options import InputOptions
 from gpurefine.read.pages import (
     Page,
     ReadRemoval,

@@ -1,0 +1,15 @@
+"""What a pipeline may say of its inputs: the section ``input`` of a config."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class InputOptions(BaseModel):
+    """What is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mime: tuple[str, ...] = Field(("text/html", "application/xhtml+xml"), description="media types that are pages")
+    dump: str | None = Field(None, description="name of the crawl where the path names none (CC-MAIN-2023-06)")
+    max_body: int = Field(20 << 20, gt=0, description="largest body of a page in bytes, before and after decoding")
