@@ -215,9 +215,12 @@ def print_waterfall(result: gpurefine.Run) -> None:
     console.print(
         f"kept {summary['kept']:,} documents, {summary['text_bytes'] / 1e6:,.1f} MB of text{tokens} -> {result.path}"
     )
+    if not summary["records"] and summary["skipped_records"]:
+        skipped = ", ".join(f"{number:,} {kind}" for kind, number in summary["skipped_records"].items())
+        console.print(f"no page was read: the input holds no response records, but {skipped}; this version reads WARC")
     limited = sum(summary["removed_by_machine_limits"].values())
     if limited:
-        console.print(f"{limited:,} pages fell to a time or memory limit; another machine may keep them")
+        console.print(f"{limited:,} pages fell to a time or memory limit or a crash; another machine may keep them")
 
 
 def print_examples(result: gpurefine.Run) -> None:

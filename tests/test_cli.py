@@ -110,3 +110,9 @@ def test_no_block_list_is_refused_with_the_command_that_helps(tmp_path, demo):
     assert "gpurefine fetch lists" in done.stderr
     assert "--set urls.blocklist=off" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_input_without_pages_is_told(tmp_path, torture):
+    done = call("run", "refinedweb", torture / "conversion.wet", "-o", tmp_path / "out", "--set", "urls.blocklist=off")
+    assert done.returncode == 0, done.stderr
+    assert "no response records, but 4 conversion" in done.stdout

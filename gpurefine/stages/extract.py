@@ -35,7 +35,8 @@ class Extract(MapStage):
     """
 
     kind: ClassVar[str] = "extract"
-    machine_dependent: ClassVar[frozenset[str]] = frozenset({"timeout", "memory"})
+    #: A library may end its process where it gets no more memory, so a crash is of this kind too.
+    machine_dependent: ClassVar[frozenset[str]] = frozenset({"timeout", "memory", "crash"})
 
     with_: Literal["trafilatura", "resiliparse"] = Field(
         "trafilatura", alias="with", description="extractor; resiliparse needs the extra gpurefine[resiliparse]"

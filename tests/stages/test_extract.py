@@ -146,7 +146,7 @@ def test_failed_tells_the_exception(monkeypatch):
         None,
     ]
     assert texts(outcome) == ["one", None, None, None, None, "two"]
-    assert Extract.machine_dependent == {"timeout", "memory"}
+    assert Extract.machine_dependent == {"timeout", "memory", "crash"}
 
 
 REPEATED = (

@@ -31,7 +31,7 @@ def oracle(text: str) -> str:
     for line in text.split("\n"):
         left, position, removed = "", 0, False
         while position < len(line):
-            length = url_length(line[position:])
+            length = url_length(line, position)
             if length:
                 while left and left[-1] in " \t":
                     left = left[:-1]
@@ -50,8 +50,11 @@ def oracle(text: str) -> str:
     return text.strip()
 
 
-def url_length(text: str) -> int:
+def url_length(line: str, position: int) -> int:
+    text, before = line[position:], line[:position][-1:]
     for start in ("http://", "https://", "ftp://", "www."):
+        if start == "www." and before.isascii() and before.isalnum():
+            continue
         if text[: len(start)].lower() == start:
             end = len(start)
             while end < len(text) and not text[end].isspace() and text[end] not in '<>"':
@@ -74,6 +77,7 @@ def test_golden(entry):
 @example("so www. And")
 @example("a http:// b")
 @example("x \thttp://a.) \t www.b\n\n\n\n")
+@example("awww.b www.c")
 def test_equals_its_definition(text):
     assert tidy(text) == oracle(text)
 
@@ -140,3 +144,8 @@ def test_a_lone_bullet_joins_the_text_of_its_item(text, expected):
     assert tidy(text, join_bullets=True) == expected
     assert tidy(expected, join_bullets=True) == expected
     assert "- " not in tidy(text)
+
+
+@pytest.mark.parametrize("text", ["awww.cute", "newww.foo.com is no address", "1www.2"])
+def test_www_inside_a_word_is_no_url(text):
+    assert tidy(text) == text

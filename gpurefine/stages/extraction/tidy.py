@@ -19,7 +19,8 @@ _LONE_BULLET = re.compile(r"^-\n(?=[^\n-])", re.MULTILINE)
 #: Closing marks at the end of a URL: the writer's, not the URL's.
 _CLOSING = ".,;:!?)]}'\""
 
-_URL = re.compile(r"(?:[hH][tT][tT][pP][sS]?://|[fF][tT][pP]://|[wW][wW][wW]\.)[^\s<>\"]*")
+#: ``www.`` begins one only at the beginning of a word: "awww.cute" is none.
+_URL = re.compile(r"(?:[hH][tT][tT][pP][sS]?://|[fF][tT][pP]://|(?<![A-Za-z0-9])[wW][wW][wW]\.)[^\s<>\"]*")
 
 #: Labels joined by dots, with port and path; not inside a longer name, a path or a mail address. The quantifiers are
 #: possessive, so that a run which fails is not read again from its middle.
