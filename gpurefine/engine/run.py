@@ -131,7 +131,7 @@ def run(
             # another try, or a run into another directory, may be known to the same scheduler
             run_key = f"gpurefine-{prepared.fingerprint[:12]}-{secrets.token_hex(4)}"
             with open_client(prepared.workers, scheduler, store.work / "dask") as client:
-                client.register_plugin(StageTools(prepared.resources), name=run_key)
+                client.register_plugin(StageTools(prepared.resources, prepared.provided), name=run_key)
                 try:
                     execute(_context(store, prepared, manifest, client, run_key, quiet), manifest)
                 finally:

@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from distributed import WorkerPlugin
 
+from gpurefine.errors import RunError
 from gpurefine.resources.models import gpt2_encoding
 from gpurefine.stages.base import MapStage, Resources
 
 
 class StageTools(WorkerPlugin):
-    """Opens the tool of each stage once a worker, at first use, and closes all of them when the worker ends."""
+    """Opens the tool of each stage once a worker, at first use, and closes all of them when the worker ends.
 
-    def __init__(self, resources: Resources) -> None:
+    Parameters
+    ----------
+    resources : where models and lists are
+    provided : what the run's manifest says of them, by stage name; what a worker finds must be the same
+    """
+
+    def __init__(self, resources: Resources, provided: Mapping[str, Mapping[str, str]] | None = None) -> None:
         self.resources = resources
+        self.provided = dict(provided or {})
         self._tools: dict[str, Any] = {}
         self._encoding: Any = None
 
     def tool(self, stage: MapStage) -> Any:
-        """What ``stage.open`` returned in this worker."""
+        """What ``stage.open`` returned in this worker.
+
+        Raises
+        ------
+        RunError
+            if a model or list is no longer what it was when the run began
+        """
         key = f"{type(stage).__module__}:{stage.model_dump_json()}"
         if key not in self._tools:
+            self._check(stage)
             self._tools[key] = stage.open(self.resources)
         return self._tools[key]
+
+    def _check(self, stage: MapStage) -> None:
+        if stage.name not in self.provided:
+            return
+        found, recorded = stage.provide(replace(self.resources, offline=True)), self.provided[stage.name]
+        changed = sorted(name for name in {*found, *recorded} if found.get(name) != recorded.get(name))
+        if changed:
+            raise RunError(
+                f"stage '{stage.name}': {', '.join(changed)} changed since the run began; "
+                "put back what it began with and give the same command, or use --fresh to start over"
+            )
 
     def encoding(self) -> Any:
         """The GPT-2 tokeniser."""
@@ -41,4 +69,4 @@ class StageTools(WorkerPlugin):
 
     def __getstate__(self) -> dict[str, Any]:
         # a copy that travels to a worker starts with nothing open
-        return {"resources": self.resources, "_tools": {}, "_encoding": None}
+        return {"resources": self.resources, "provided": self.provided, "_tools": {}, "_encoding": None}
