@@ -225,12 +225,10 @@ def test_cutting_long_runs_changes_no_token(bytes_only, pieces, end):
 
 
 def test_the_real_vocabulary():
-    resources = default_resources(offline=True)
-    try:
-        encoding = models.gpt2_encoding(resources)
-        ids = json.loads(models.model_path("gpt2-encoder.json", resources).read_text("utf-8"))
-    except ResourceError:
-        pytest.skip("the GPT-2 vocabulary is not in this machine's cache: gpurefine fetch models")
+    resources = default_resources()
+    models.fetch_models(resources, ["gpt2-vocab.bpe", "gpt2-encoder.json"])
+    encoding = models.gpt2_encoding(resources)
+    ids = json.loads(models.model_path("gpt2-encoder.json", resources).read_text("utf-8"))
     assert encoding.n_vocab == models.GPT2_TOKENS == len(ids)
     assert models.encode_gpt2(encoding, "Hello, world!") == [15496, 11, 995, 0]
     assert models.encode_gpt2(encoding, "\u4f60\u597d\u4e16\u754c") == [19526, 254, 25001, 121, 10310, 244, 45911, 234]

@@ -58,11 +58,8 @@ def stage():
 
 @pytest.fixture(scope="module")
 def model(stage):
-    resources = default_resources(offline=True)
-    try:
-        provide_model(stage.model, resources)
-    except ResourceError as error:
-        pytest.skip(str(error))
+    resources = default_resources()
+    provide_model(stage.model, resources)
     return stage.open(resources)
 
 
