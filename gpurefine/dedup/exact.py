@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,6 @@ class Exact(DedupStage):
     kind: ClassVar[str] = "dedup.exact"
     key_columns: ClassVar[tuple[str, ...]] = ("high", "low")
 
-    def keys(self, batch: Batch) -> list[np.ndarray]:
-        """The 128-bit hash of each text in two halves."""
-        return list(text_hashes(batch.frame["text"]))
+    def keys(self, batch: Batch, tool: Any = None) -> np.ndarray:
+        """The 128-bit hash of each text in two halves: uint64, (2, n)."""
+        return np.stack(text_hashes(batch.frame["text"]))

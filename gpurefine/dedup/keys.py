@@ -18,6 +18,9 @@ from gpurefine.errors import RunError
 SLICE_BITS = 8
 SLICES = 1 << SLICE_BITS
 
+#: What stands in every band of a document that has no key and so collides with none; no key has this value.
+NO_KEY = np.uint64(0)
+
 #: Rows that are copied at a time when files are joined (2 MiB).
 JOIN_ROWS = 1 << 18
 

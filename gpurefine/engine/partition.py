@@ -128,7 +128,7 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
     store, step = RunStore(task.root), task.step
     counts = Counts(task.fingerprint, step.index, task.partition.index, task.partition.start)
     removed: Counter[str] = Counter()
-    keys = _KeyCollector(task)
+    keys = _KeyCollector(task, tools)
     paths = {"removed": store.removed(step.index, task.partition.index)}
     if task.output.stats:
         paths["stats"] = store.stats(step.index, task.partition.index)
@@ -256,13 +256,13 @@ class _Removals:
 class _KeyCollector:
     """Keys of the kept documents, numbered by their row in the file of kept documents."""
 
-    def __init__(self, task: PartitionTask) -> None:
-        self._dedup, self._partition = task.step.dedup_after, task.partition.index
-        self._keys: list[list[np.ndarray]] = []
+    def __init__(self, task: PartitionTask, tools: StageTools) -> None:
+        self._dedup, self._partition, self._tools = task.step.dedup_after, task.partition.index, tools
+        self._keys: list[np.ndarray] = []
 
     def add(self, batch: Batch) -> None:
         if self._dedup is not None:
-            self._keys.append(self._dedup.keys(batch))
+            self._keys.append(self._dedup.keys(batch, self._tools.tool(self._dedup)))
 
     def write(self, path: Path) -> None:
         assert self._dedup is not None

@@ -10,7 +10,7 @@ from distributed import WorkerPlugin
 
 from gpurefine.errors import RunError
 from gpurefine.resources.models import gpt2_encoding
-from gpurefine.stages.base import MapStage, Resources
+from gpurefine.stages.base import DedupStage, MapStage, Resources
 
 
 class StageTools(WorkerPlugin):
@@ -28,7 +28,7 @@ class StageTools(WorkerPlugin):
         self._tools: dict[str, Any] = {}
         self._encoding: Any = None
 
-    def tool(self, stage: MapStage) -> Any:
+    def tool(self, stage: MapStage | DedupStage) -> Any:
         """What ``stage.open`` returned in this worker.
 
         Raises
@@ -42,7 +42,7 @@ class StageTools(WorkerPlugin):
             self._tools[key] = stage.open(self.resources)
         return self._tools[key]
 
-    def _check(self, stage: MapStage) -> None:
+    def _check(self, stage: MapStage | DedupStage) -> None:
         if stage.name not in self.provided:
             return
         found, recorded = stage.provide(replace(self.resources, offline=True)), self.provided[stage.name]

@@ -143,11 +143,30 @@ class RuleStage(MapStage):
 
 
 class DedupStage(Stage):
-    """A stage that needs all documents: it emits keys, and documents with equal keys collide."""
+    """A stage that needs all documents: it emits keys, and documents with equal keys collide.
 
-    #: Column names and dtypes of the keys this kind emits, most significant first (uint64 each).
+    A kind has either one key of one or more columns a document (``key_columns``), or one key of one column in each of
+    ``bands`` bands, and then documents collide that have equal keys in one band.
+    """
+
+    #: Column names of the keys this kind emits, most significant first (uint64 each).
     key_columns: ClassVar[tuple[str, ...]]
 
-    def keys(self, batch: Batch) -> list[np.ndarray]:
-        """One uint64 array (n,) for each of ``key_columns``."""
+    @property
+    def key_bands(self) -> int:
+        """Keys a document, one in each band; 0 for a kind without bands."""
+        return 0
+
+    def open(self, resources: Resources) -> Any:
+        """Open what ``keys`` needs once a worker, as ``MapStage.open`` does."""
+        return None
+
+    def keys(self, batch: Batch, tool: Any) -> np.ndarray:
+        """Keys of a batch of n documents, each a function of its text alone.
+
+        Returns
+        -------
+        uint64, (len(key_columns), n), or (key_bands, n) for a kind with bands; there ``gpurefine.dedup.keys.NO_KEY``
+        in all bands stands for a document that collides with none
+        """
         raise NotImplementedError(f"{type(self).__name__} has no keys")
