@@ -263,5 +263,8 @@ def _config_error(error: ValidationError, model: type[BaseModel], origin: str) -
         hint = _nearest(str(finding["loc"][-1]), known) or f"; known are {', '.join(known)}"
         return ConfigError(f"{origin}: there is no parameter '{place}'{hint}")
     given = finding.get("input")
+    said = finding["msg"].removeprefix("Value error, ")
+    if not place:
+        return ConfigError(f"{origin}: {said}")
     shown = "" if finding["type"] == "missing" else f", found {given!r}"
-    return ConfigError(f"{origin}: parameter '{place}': {finding['msg']}{shown}")
+    return ConfigError(f"{origin}: parameter '{place}': {said}{shown}")
