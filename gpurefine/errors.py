@@ -7,7 +7,12 @@ GpurefineError            one sentence for the user: what, where, what was expec
 |   +-- ResourceError     a model, list, package or GPU that is not there
 |   +-- OutputError       a run directory that cannot be used
 +-- RunError              a run that failed midway; the same command goes on (exit code 1)
+    +-- DamagedFileError  a file that the run itself wrote is not what was written
 """
+
+from __future__ import annotations
+
+from pathlib import Path
 
 
 class GpurefineError(Exception):
@@ -40,3 +45,21 @@ class OutputError(RefusedError):
 
 class RunError(GpurefineError):
     """A run that failed midway; nothing half-written bears a final name and the same command goes on."""
+
+
+class DamagedFileError(RunError):
+    """A file of the run that is not what was written.
+
+    Parameters
+    ----------
+    path : the file
+    what : how it is known
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        # both are arguments, so that the error comes whole out of another process
+        super().__init__(path, what)
+        self.path, self.what = Path(path), what
+
+    def __str__(self) -> str:
+        return f"{self.path} is damaged: {self.what}; it is not what was written, use --fresh to start over"

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 import xxhash
 
-from gpurefine.errors import RunError
+from gpurefine.errors import DamagedFileError, RunError
 from gpurefine.write import finish, temporary_path
 
 MAGIC = b"GPRCOLS1"
@@ -28,12 +28,8 @@ HEAD = struct.Struct("<QQ")
 WORD = np.dtype("<u8")
 
 
-def _damaged(path: Path, what: str) -> RunError:
-    return RunError(f"{path} is damaged: {what}; it is not what was written, use --fresh to start over")
-
-
 class ColumnWriter:
-    """Writes one file slice by slice; it bears its name only when the ``with`` block ends without an exception.
+    """Writes one file slice by slice; it bears its name only when it is closed or the ``with`` block ends well.
 
     Parameters
     ----------
@@ -71,21 +67,31 @@ class ColumnWriter:
             raise ValueError(f"a slice of {self.columns} was given columns of {counts} rows")
         self._rows.append(counts[0])
 
+    def close(self) -> None:
+        """Finish the file; nothing can be written any more."""
+        if self._file.closed:
+            return
+        names = json.dumps(list(self.columns)).encode()
+        index = HEAD.pack(len(names), len(self._rows)) + names
+        index += np.array(self._rows, WORD).tobytes() + np.array(self._checksums, WORD).tobytes()
+        self._file.write(index + TAIL.pack(len(index), xxhash.xxh3_64_intdigest(index), MAGIC))
+        self._file.close()
+        finish(self._temporary, self.path)
+
+    def discard(self) -> None:
+        """Delete what is unfinished; a file that was closed stays."""
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
     def __enter__(self) -> ColumnWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
-                names = json.dumps(list(self.columns)).encode()
-                index = HEAD.pack(len(names), len(self._rows)) + names
-                index += np.array(self._rows, WORD).tobytes() + np.array(self._checksums, WORD).tobytes()
-                self._file.write(index + TAIL.pack(len(index), xxhash.xxh3_64_intdigest(index), MAGIC))
-            self._file.close()
-            if kind is None:
-                finish(self._temporary, self.path)
+                self.close()
         finally:
-            self._temporary.unlink(missing_ok=True)
+            self.discard()
 
 
 class ColumnFile:
@@ -99,7 +105,9 @@ class ColumnFile:
     Raises
     ------
     RunError
-        if the file cannot be read or is damaged, naming it
+        if the file cannot be read
+    DamagedFileError
+        here or later, if it is not what was written
     """
 
     def __init__(self, path: Path) -> None:
@@ -110,8 +118,8 @@ class ColumnFile:
         except OSError as error:
             raise RunError(f"cannot read {self.path}: {error.strerror}; run the same command again") from None
 
-    def iterate(self, first: int, last: int, max_rows: int) -> Iterator[np.ndarray]:
-        """The rows of slices ``first`` .. ``last - 1`` in chunks; a chunk never spans two slices.
+    def iterate(self, first: int, last: int, max_rows: int, step: int = 1) -> Iterator[np.ndarray]:
+        """The rows of slices ``range(first, last, step)`` in chunks; a chunk never spans two slices.
 
         A wrong checksum is noticed at a slice's last chunk: keep nothing of it before the iteration has gone past.
 
@@ -120,14 +128,14 @@ class ColumnFile:
         uint64, (columns, n) with n at most ``max_rows``
         """
         with self.path.open("rb") as file:
-            for part in range(first, last):
+            for part in range(first, last, step):
                 rows = int(self.rows[part])
                 checksums = [xxhash.xxh3_64() for _ in self.columns]
                 for begin in range(0, rows, max_rows):
-                    chunk = np.empty((len(self.columns), min(max_rows, rows - begin)), np.uint64)
+                    chunk = np.empty((len(self.columns), min(max_rows, rows - begin)), WORD)
                     for column, checksum in enumerate(checksums):
                         file.seek(self._offset(part, column) + begin * WORD.itemsize)
-                        chunk[column] = self._read(file, chunk.shape[1], checksum)
+                        self._read(file, chunk[column], checksum)
                     if begin + chunk.shape[1] == rows:
                         self._verify(part, checksums)
                     yield chunk
@@ -138,7 +146,9 @@ class ColumnFile:
         with self.path.open("rb") as file:
             file.seek(self._offset(part, column))
             for begin in range(0, rows, max_rows):
-                yield self._read(file, min(max_rows, rows - begin), checksum)
+                piece = np.empty(min(max_rows, rows - begin), WORD)
+                self._read(file, piece, checksum)
+                yield piece
         self._verify_column(part, column, checksum)
 
     def read(self, first: int, last: int) -> np.ndarray:
@@ -150,15 +160,15 @@ class ColumnFile:
     def _read_index(self, file: BinaryIO) -> None:
         size = file.seek(0, 2)
         if size < len(MAGIC) + TAIL.size:
-            raise _damaged(self.path, f"it has {size} bytes")
+            raise DamagedFileError(self.path, f"it has {size} bytes")
         file.seek(size - TAIL.size)
         length, checksum, magic = TAIL.unpack(file.read(TAIL.size))
         if magic != MAGIC or length > size:
-            raise _damaged(self.path, "it does not end as such a file must")
+            raise DamagedFileError(self.path, "it does not end as such a file must")
         file.seek(size - TAIL.size - length)
         index = file.read(length)
         if xxhash.xxh3_64_intdigest(index) != checksum:
-            raise _damaged(self.path, "the checksum of its index is wrong")
+            raise DamagedFileError(self.path, "the checksum of its index is wrong")
         name_bytes, slices = HEAD.unpack_from(index)
         self.columns = tuple(json.loads(index[HEAD.size : HEAD.size + name_bytes]))
         numbers = np.frombuffer(index, WORD, offset=HEAD.size + name_bytes)
@@ -166,17 +176,15 @@ class ColumnFile:
         self._checksums = numbers[slices:].astype(np.uint64).reshape(slices, len(self.columns))
         self._begins = len(MAGIC) + np.r_[0, np.cumsum(self.rows)] * len(self.columns) * WORD.itemsize
         if self._begins[-1] + length + TAIL.size != size:
-            raise _damaged(self.path, f"it has {size} bytes")
+            raise DamagedFileError(self.path, f"it has {size} bytes")
 
     def _offset(self, part: int, column: int) -> int:
         return int(self._begins[part]) + column * int(self.rows[part]) * WORD.itemsize
 
-    def _read(self, file: BinaryIO, count: int, checksum: xxhash.xxh3_64) -> np.ndarray:
-        values = np.fromfile(file, WORD, count)
-        if len(values) != count:
-            raise _damaged(self.path, "it ends too early")
+    def _read(self, file: BinaryIO, values: np.ndarray, checksum: xxhash.xxh3_64) -> None:
+        if file.readinto(values) != values.nbytes:
+            raise DamagedFileError(self.path, "it ends too early")
         checksum.update(values)
-        return values
 
     def _verify(self, part: int, checksums: Sequence[xxhash.xxh3_64]) -> None:
         for column, checksum in enumerate(checksums):
@@ -184,4 +192,4 @@ class ColumnFile:
 
     def _verify_column(self, part: int, column: int, checksum: xxhash.xxh3_64) -> None:
         if checksum.intdigest() != int(self._checksums[part, column]):
-            raise _damaged(self.path, f"the checksum of slice {part}, column {self.columns[column]!r} is wrong")
+            raise DamagedFileError(self.path, f"the checksum of slice {part}, column {self.columns[column]!r} is wrong")

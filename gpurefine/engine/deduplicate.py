@@ -20,15 +20,18 @@ from gpurefine.dedup.components import connect
 from gpurefine.dedup.keys import join_key_files, slice_rows
 from gpurefine.dedup.members import gather_members
 from gpurefine.dedup.survivors import choose, plan_choice
+from gpurefine.engine.emit import emit_again
 from gpurefine.engine.jobs import Job, run_jobs
 from gpurefine.engine.plan import next_partitions, task_memory
-from gpurefine.engine.progress import StepProgress
+from gpurefine.engine.progress import StepProgress, tell
 from gpurefine.engine.store import RunStore
-from gpurefine.errors import RunError
+from gpurefine.errors import DamagedFileError, RunError
 from gpurefine.stages.base import DedupStage
 
 #: Key files of neighbouring partitions are joined to about this size, so that a slice is worth a read.
 JOINED_KEY_FILE = 256 << 20
+#: Damaged files that are made again before a run gives up: beyond, the disk is what needs a repair.
+REPAIRS = 8
 #: Partitions whose documents one job gathers.
 PARTITIONS_A_JOB = 64
 
@@ -58,6 +61,7 @@ class DedupRun:
     Attributes
     ----------
     store, step : where; the dedup stands after step number ``step``
+    fingerprint : of the run
     dedup, seed : the stage, and the seed of the choice of survivors
     partitions : number of partitions of the step
     client, run_key : the workers
@@ -67,6 +71,7 @@ class DedupRun:
 
     store: RunStore
     step: int
+    fingerprint: str
     dedup: DedupStage
     seed: int
     partitions: int
@@ -87,6 +92,14 @@ class DedupRun:
         -------
         ``duplicates`` (documents that will be removed) and ``clusters``.
         """
+        for _ in range(REPAIRS):
+            try:
+                return self._find(state, save)
+            except DamagedFileError as error:
+                self._repair(error)
+        return self._find(state, save)
+
+    def _find(self, state: dict[str, Any], save: Callable[[], None]) -> dict[str, int]:
         self._file("").mkdir(parents=True, exist_ok=True)
         key_paths = self._join(state, save)
         edges = self._collide(key_paths, state, save)
@@ -103,6 +116,22 @@ class DedupRun:
                 f"{found['duplicates']} leave; please report this, it must never happen"
             )
         return found
+
+    def _repair(self, error: DamagedFileError) -> None:
+        """Make a damaged key file again from its documents; what was made of key files is only deleted.
+
+        The next call of ``_find`` makes what is missing. Raises the error when the file is none of these.
+        """
+        emitted = {self.store.keys(self.step, index): index for index in range(self.partitions)}
+        if error.path not in emitted and error.path.parent != self._file(""):
+            raise error
+        tell(f"{error.path} is damaged and is made again", quiet=self.quiet)
+        error.path.unlink(missing_ok=True)
+        if error.path in emitted:
+            index = emitted[error.path]
+            arguments = (str(self.store.root), self.step, index, self.fingerprint, self.dedup)
+            job = Job(f"dedup {self.step} keys {index} again", emit_again, arguments, needs_tools=True)
+            self._run("keys", [job])
 
     def _join(self, state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
         emitted = [self.store.keys(self.step, index) for index in range(self.partitions)]
@@ -160,7 +189,7 @@ class DedupRun:
             clusters.append(self.store.clusters(self.step, number))
             removals.append(self._file(f"removals-{number:06d}.parquet"))
             clusters[-1].parent.mkdir(parents=True, exist_ok=True)
-            arguments = (list(members), tuple(roots), clusters[-1], removals[-1])
+            arguments = (list(members), tuple(roots), clusters[-1], removals[-1], self.dedup.evidence)
             # the removals are written after the clusters, so they say that both are there
             jobs.append(self._job(f"choose {number}", removals[-1], choose, arguments))
         self._run("choose", jobs)

@@ -211,6 +211,7 @@ def _run_dedup(context: RunContext, step: Step, manifest: dict[str, Any]) -> Non
     run = DedupRun(
         store=context.store,
         step=step.index,
+        fingerprint=context.fingerprint,
         dedup=step.dedup_after,
         seed=context.pipeline.seed,
         partitions=len(record["partitions"]),

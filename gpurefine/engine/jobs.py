@@ -67,8 +67,12 @@ def run_jobs(client: Client, run_key: str, jobs: Iterable[Job]) -> Iterator[tupl
                 return
             future = next(finished)
             job = running.pop(future)
-            yield job, _result(job, future)
-            future.release()
+            try:
+                result = _result(job, future)
+            finally:
+                # a failed one too: a job of this name may be given again after a repair
+                future.release()
+            yield job, result
     finally:
         for future in running:
             future.cancel()

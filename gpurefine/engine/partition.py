@@ -21,14 +21,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from gpurefine.config import OutputOptions
 from gpurefine.dedup.hashing import text_hashes
-from gpurefine.dedup.keys import write_key_file
 from gpurefine.dedup.survivors import read_removals
-from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, REMOVED_SCHEMA, ROW_BITS, Batch, document_numbers
+from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, REMOVED_SCHEMA, ROW_BITS, Batch
 from gpurefine.engine.chain import STATS_SCHEMA, run_chain
+from gpurefine.engine.emit import KeyCollector, read_documents
 from gpurefine.engine.plan import Partition, Step
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
@@ -39,9 +38,6 @@ from gpurefine.read.inputs import InputFile
 from gpurefine.read.options import InputOptions
 from gpurefine.resources.models import encode_gpt2
 from gpurefine.write import TableWriter, read_footer
-
-#: Rows of a batch when documents are loaded from Parquet.
-BATCH_ROWS = 1024
 
 #: Kept documents of a step that a dedup follows also carry the hash of their text, for ties between survivors.
 HASHED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("text_hash", pa.binary(16)))
@@ -128,7 +124,7 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
     store, step = RunStore(task.root), task.step
     counts = Counts(task.fingerprint, step.index, task.partition.index, task.partition.start)
     removed: Counter[str] = Counter()
-    keys = _KeyCollector(task, tools)
+    keys = KeyCollector(step.dedup_after, task.partition.index, tools)
     paths = {"removed": store.removed(step.index, task.partition.index)}
     if task.output.stats:
         paths["stats"] = store.stats(step.index, task.partition.index)
@@ -193,28 +189,11 @@ def _load(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Table
         path = store.documents(task.step.index - 1, source, last=False)
         removals = _Removals(task, source)
         row = 0
-        for table in _documents(path, task.fingerprint):
+        for table in read_documents(path, task.fingerprint):
             counts.records += table.num_rows
             yield removals.apply(Batch(from_arrow(table)), row)
             row += table.num_rows
         counts.input_bytes += path.stat().st_size
-
-
-def _documents(path: Path, fingerprint: str) -> Iterator[pa.Table]:
-    """Documents that the step before wrote, in pieces. Raises RunError naming the file if it is not what was written.
-
-    Pages have checksums, but Parquet's own description of the columns has none: a flipped bit in a name loses a column.
-    """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            if (read_footer(path) or {}).get("fingerprint") != fingerprint:
-                raise ValueError("it belongs to another run")
-            for rows in file.iter_batches(BATCH_ROWS, columns=DOCUMENT_SCHEMA.names):
-                if not rows.schema.equals(DOCUMENT_SCHEMA):
-                    raise ValueError("its columns are not those of documents")
-                yield pa.Table.from_batches([rows])
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise RunError(f"cannot read {path}: {error}; it is not what was written, use --fresh to start over") from None
 
 
 class _Removals:
@@ -251,28 +230,6 @@ class _Removals:
         if not self._task.output.removed_text:
             frame = frame.drop(columns="text")
         return batch.keep(~gone), to_arrow(frame, REMOVED_SCHEMA)
-
-
-class _KeyCollector:
-    """Keys of the kept documents, numbered by their row in the file of kept documents."""
-
-    def __init__(self, task: PartitionTask, tools: StageTools) -> None:
-        self._dedup, self._partition, self._tools = task.step.dedup_after, task.partition.index, tools
-        self._keys: list[np.ndarray] = []
-
-    def add(self, batch: Batch) -> None:
-        if self._dedup is not None:
-            self._keys.append(self._dedup.keys(batch, self._tools.tool(self._dedup)))
-
-    def write(self, path: Path) -> None:
-        assert self._dedup is not None
-        names = self._dedup.key_columns
-        columns = [
-            np.concatenate([keys[i] for keys in self._keys]) if self._keys else np.zeros(0, np.uint64)
-            for i in range(len(names))
-        ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_key_file(path, columns, document_numbers(self._partition, len(columns[0])), names)
 
 
 def _kept_schema(step: Step) -> pa.Schema:

@@ -1,4 +1,4 @@
-"""Progress: one bar a step on a terminal, JSON lines elsewhere."""
+"""Progress: one bar a step on a terminal, JSON lines elsewhere; and notes between them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 #: Seconds between two JSON lines of one step.
 LINE_EVERY = 10.0
+
+
+def tell(message: str, *, quiet: bool = False) -> None:
+    """Something a user should know while a run goes on: a line on a terminal, a JSON line elsewhere."""
+    if not quiet:
+        print(message if sys.stderr.isatty() else json.dumps({"note": message}), file=sys.stderr, flush=True)
 
 
 class StepProgress:

@@ -153,6 +153,11 @@ class DedupStage(Stage):
     key_columns: ClassVar[tuple[str, ...]]
 
     @property
+    def evidence(self) -> str:
+        """Why members of a cluster collided, for ``clusters/``."""
+        return self.kind.removeprefix("dedup.")
+
+    @property
     def key_bands(self) -> int:
         """Keys a document, one in each band; 0 for a kind without bands."""
         return 0

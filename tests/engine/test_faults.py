@@ -11,7 +11,8 @@ from tables import assert_same_results, sorted_tables
 
 import gpurefine
 from gpurefine.config import pipeline_from_data
-from gpurefine.engine.partition import _documents
+from gpurefine.engine.deduplicate import DedupRun
+from gpurefine.engine.emit import read_documents
 from gpurefine.errors import InputError, OutputError, RunError
 from gpurefine.write import read_footer
 
@@ -177,15 +178,15 @@ def test_any_flipped_bit_of_an_intermediate_file_is_seen_or_without_effect(crawl
     _, output = stopped_after_dedup(crawl, scheduler, tmp_path)
     path = output / "work" / "documents-0" / "part-000002.parquet"
     fingerprint = read_footer(path)["fingerprint"]
-    good, data = list(_documents(path, fingerprint)), path.read_bytes()
+    good, data = list(read_documents(path, fingerprint)), path.read_bytes()
     with pytest.raises(RunError, match="belongs to another run"):
-        list(_documents(path, "another"))
+        list(read_documents(path, "another"))
     seen = 0
     for place in range(4, len(data), 29):
         flip(path, place)
         try:
             # a file that says it has no rows is seen by the count of documents
-            assert list(_documents(path, fingerprint)) in (good, [])
+            assert list(read_documents(path, fingerprint)) in (good, [])
         except RunError:
             seen += 1
         flip(path, place)
@@ -254,3 +255,45 @@ def test_two_runs_of_one_config_share_a_scheduler(crawl, undisturbed, scheduler,
         runs = list(pool.map(lambda name: refine(crawl, tmp_path / name, scheduler=scheduler), ("one", "other")))
     for run in runs:
         assert_same_results(undisturbed, run)
+
+
+def flip_a_byte(path: Path) -> None:
+    """Change one byte of a key, behind the head of the file."""
+    with path.open("r+b") as file:
+        file.seek(20)
+        byte = file.read(1)
+        file.seek(20)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+@pytest.mark.parametrize(
+    ("phase", "victim"), [("_join", "keys-0/part-000002.keys"), ("_collide", "joined-000000.keys")]
+)
+def test_a_damaged_key_file_is_named_and_made_again(
+    crawl, undisturbed, scheduler, tmp_path, monkeypatch, capfd, phase, victim
+):
+    done, original = [], getattr(DedupRun, phase)
+
+    def damage_then_go_on(run, *arguments):
+        if not done:
+            done.extend(run.store.work.rglob(victim))
+            flip_a_byte(done[0])
+        return original(run, *arguments)
+
+    monkeypatch.setattr(DedupRun, phase, damage_then_go_on)
+    run = refine(crawl, tmp_path / "run", scheduler=scheduler, quiet=False)
+    assert len(done) == 1
+    assert f"{done[0]} is damaged and is made again" in capfd.readouterr().err
+    assert_same_results(undisturbed, run)
+
+
+def test_a_disk_that_always_damages_ends_the_run_with_the_name_of_the_file(crawl, scheduler, tmp_path, monkeypatch):
+    original = DedupRun._collide
+
+    def damage_then_go_on(run, key_paths, *arguments):
+        flip_a_byte(key_paths[0])
+        return original(run, key_paths, *arguments)
+
+    monkeypatch.setattr(DedupRun, "_collide", damage_then_go_on)
+    with pytest.raises(RunError, match=r"joined-000000\.keys is damaged: the checksum"):
+        refine(crawl, tmp_path / "run", scheduler=scheduler)
