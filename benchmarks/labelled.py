@@ -1,0 +1,256 @@
+"""MinHash on texts whose duplicates are known: what is found, what is missed, and what the formula foretells.
+
+    python benchmarks/labelled.py LABELS [--shingle word-5] [--show 5] [--write benchmarks/results/labelled.md]
+
+LABELS is a folder with four Parquet files (id, text, cluster):
+
+- news_articles_1000: news with 10 planted pairs;
+- medium_text: texts of crawled pages; cluster80 are the components at a Jaccard similarity of 0.8 or more, all pairs
+  compared; words or single Chinese, Japanese and Korean characters, 5-grams;
+- graded_edits: base texts and randomly edited variants of each (base, edit, j5: the same similarity to the base);
+- extractors_181: 181 pages, each as 9 extraction programs see it; the cluster is the page.
+
+Clusters are those of ``gpurefine.deduplicate``. Similarities come by another road than the program's: Python's Unicode
+for normalising, tiktoken for GPT-2, sets of tuples instead of hashes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from machine import describe, markdown
+from truth import (
+    adjusted_rand_index,
+    jaccard,
+    label_words,
+    labels,
+    match_probability,
+    normalised,
+    pair_counts,
+    pairs_of,
+    shingle_sets,
+)
+
+import gpurefine
+from gpurefine.dedup.minhash import MinHash
+from gpurefine.documents import Batch
+from gpurefine.frames import from_arrow, strings, text_buffers
+from gpurefine.resources.cache import default_resources
+from gpurefine.resources.models import encode_gpt2, gpt2_encoding
+from gpurefine.stages.base import DedupStage
+
+#: Bands and rows: RefinedWeb's, FineWeb's, NeMo Curator's.
+SETTINGS = [(450, 20), (14, 8), (20, 13)]
+#: Bins of similarity, finest where the curves are steep.
+EDGES = np.array([0, 0.3, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0 + 1e-9])
+#: Bins of the similarity of pairs that were joined wrongly, or missed.
+COARSE = np.array([0, 0.5, 0.6, 0.7, 0.75, 0.8, 1.0 + 1e-9])
+
+
+@dataclass
+class Labelled:
+    """A set of texts with its truth, and the sets of shingles that are hashed."""
+
+    frame: pd.DataFrame
+    texts: list[str]
+    true: np.ndarray
+    sets: list[frozenset]
+
+    def similarity(self, pairs: list[tuple[int, int]]) -> np.ndarray:
+        """Jaccard similarity of pairs of texts."""
+        return np.array([jaccard(self.sets[one], self.sets[other]) for one, other in pairs], np.float64)
+
+
+def load(path: Path, cluster: str, shingle: str) -> Labelled:
+    """Read a set; ``cluster`` is the column of the truth."""
+    frame = from_arrow(pq.read_table(path))
+    texts = [text or "" for text in strings(frame["text"])]
+    return Labelled(frame, texts, labels(frame[cluster]), exact_sets(texts, shingle))
+
+
+def exact_sets(texts: list[str], shingle: str) -> list[frozenset]:
+    """Sets of 5 consecutive units of the normalised texts."""
+    encoding = gpt2_encoding(default_resources()) if shingle == "gpt2-5" else None
+    units = (
+        (lambda text: encode_gpt2(encoding, normalised(text))) if encoding else lambda text: normalised(text).split()
+    )
+    return shingle_sets(texts, units)
+
+
+def clusters(frame: pd.DataFrame, stage: DedupStage) -> np.ndarray:
+    """Our clusters as labels; a document without a duplicate is alone."""
+    parameters = stage.model_dump(include={"bands", "rows", "shingle"})
+    found = gpurefine.deduplicate(frame[["id", "text"]], "minhash", **parameters)["cluster"]
+    return labels((row,) if pd.isna(name) else name for row, name in enumerate(found))
+
+
+def news_rows(news: Labelled, stages: list[DedupStage]) -> list[list[str]]:
+    """Planted pairs found, and what else was joined."""
+    counts = [pair_counts(clusters(news.frame, stage), news.true) for stage in stages]
+    return [
+        ["news articles: planted pairs found", *(f"{both} of {true}" for both, _, true in counts)],
+        ["news articles: other pairs joined", *(str(found - both) for both, found, _ in counts)],
+    ]
+
+
+def page_rows(pages: Labelled, stages: list[DedupStage], show: int) -> list[list[str]]:
+    """Crawled pages: pairs of one cluster, and what those are that differ from the truth."""
+    rows = {name: [name] for name in ("removed", "precision", "recall", "wrong", "missed", "words")}
+    words = shingle_sets(pages.texts, label_words)
+    true = pairs_of(pages.true)
+    for stage in stages:
+        cluster = clusters(pages.frame, stage)
+        found = pairs_of(cluster)
+        wrong, missed = sorted(found - true), sorted(true - found)
+        by_words = np.array([jaccard(words[one], words[other]) for one, other in wrong], np.float64)
+        rows["removed"].append(str(len(cluster) - len(set(cluster.tolist()))))
+        rows["precision"].append(f"{len(found & true) / max(len(found), 1):.4f}")
+        rows["recall"].append(f"{len(found & true) / len(true):.4f}")
+        rows["wrong"].append(by_bin(pages.similarity(wrong)))
+        rows["words"].append(by_bin(by_words))
+        rows["missed"].append(by_bin(pages.similarity(missed)))
+        for kind, pairs in (("joined, not in the truth", wrong), ("in the truth, not joined", missed)):
+            show_pairs(pages, pairs[:show], f"{stage.bands} x {stage.rows}, {kind}")
+    removable = len(pages.true) - len(set(pages.true.tolist()))
+    names = {
+        "removed": f"crawled pages: removed ({removable} by the truth)",
+        "precision": f"crawled pages: precision of pairs ({len(true)} true ones)",
+        "recall": "crawled pages: recall of pairs",
+        "wrong": "pairs beyond the truth, by similarity of what is hashed",
+        "words": "the same by the similarity of the truth",
+        "missed": "pairs missed, by similarity of what is hashed",
+    }
+    return [[names[name], *cells[1:]] for name, cells in rows.items()]
+
+
+def by_bin(similarity: np.ndarray) -> str:
+    """How many are in which bin of similarity."""
+    counts = np.histogram(similarity, COARSE)[0]
+    cells = [
+        f"{count} in {low:g}-{min(high, 1):g}"
+        for count, (low, high) in zip(counts, pairwise(COARSE), strict=True)
+        if count
+    ]
+    return f"{len(similarity)}: {', '.join(cells)}" if cells else "0"
+
+
+def show_pairs(pages: Labelled, pairs: list[tuple[int, int]], title: str) -> None:
+    """Print what two texts of a pair look like."""
+    for pair in pairs:
+        print(f"\n{title}; similarity {pages.similarity([pair])[0]:.3f}")
+        for row in pair:
+            print(f"  {pages.frame['id'][row]} ({len(pages.texts[row])} characters): {pages.texts[row][:300]!r}")
+
+
+def extractor_rows(pages: Labelled, stages: list[DedupStage]) -> list[list[str]]:
+    """Clusters beside pages, each seen by several extraction programs."""
+    true = sorted(pairs_of(pages.true))
+    near = {pair for pair, value in zip(true, pages.similarity(true), strict=True) if value >= 0.8}
+    rows = [["adjusted Rand index"], ["precision of pairs"], ["recall of pairs"], ["recall of pairs"]]
+    rows = [[f"extractors: {row[0]}"] for row in rows]
+    rows[2][0] += f" ({len(true)} of one page)"
+    rows[3][0] += f" of similarity 0.8 or more ({len(near)})"
+    for stage in stages:
+        cluster = clusters(pages.frame, stage)
+        both, found, all_true = pair_counts(cluster, pages.true)
+        rows[0].append(f"{adjusted_rand_index(cluster, pages.true):.4f}")
+        rows[1].append(f"{both / max(found, 1):.4f}")
+        rows[2].append(f"{both / all_true:.4f}")
+        rows[3].append(f"{len(near & pairs_of(cluster)) / len(near):.4f}")
+    return rows
+
+
+def graded_table(edits: Labelled, stages: list[DedupStage]) -> list[str]:
+    """Share of (base, variant) pairs with an equal key in some band, by similarity, beside the formula's."""
+    row_of = {name: row for row, name in enumerate(edits.frame["id"])}
+    pairs = [(row_of[base], row) for row, base in enumerate(edits.frame["base"]) if row_of[base] != row]
+    similarity, j5 = edits.similarity(pairs), edits.frame["j5"].to_numpy(np.float64)[[row for _, row in pairs]]
+    bins = np.digitize(similarity, EDGES) - 1
+    head = ["similarity", "pairs", "mean", "mean in words"]
+    caught, foretold = [], []
+    for stage in stages:
+        keys = band_keys(edits, stage)
+        caught.append(np.array([bool((keys[:, one] == keys[:, other]).any()) for one, other in pairs]))
+        foretold.append(match_probability(similarity, stage.bands, stage.rows))
+        head.append(f"{stage.bands} x {stage.rows}: caught (formula), deviations")
+    rows = []
+    for number in [*np.unique(bins), None]:
+        here = bins == number if number is not None else np.ones(len(pairs), bool)
+        name = "all" if number is None else f"{EDGES[number]:g} to {min(EDGES[number + 1], 1):g}"
+        row = [name, str(here.sum()), f"{similarity[here].mean():.3f}", f"{j5[here].mean():.3f}"]
+        for hit, chance in zip(caught, foretold, strict=True):
+            row.append(compared(hit[here], chance[here]))
+        rows.append(row)
+    return markdown(head, rows)
+
+
+def compared(hit: np.ndarray, chance: np.ndarray) -> str:
+    """Share that was caught, the formula's, and by how many standard deviations they differ."""
+    deviation = np.sqrt((chance * (1 - chance)).sum())
+    off = f", {(hit.sum() - chance.sum()) / deviation:+.1f}" if deviation > 0.05 else ""
+    return f"{100 * hit.mean():.1f} % ({100 * chance.mean():.1f} %){off}"
+
+
+def band_keys(edits: Labelled, stage: DedupStage) -> np.ndarray:
+    """The keys that the stage emits; documents are compared pair by pair."""
+    resources = default_resources()
+    stage.provide(resources)
+    return stage.keys(Batch(edits.frame), stage.open(resources))
+
+
+def largest_difference(edits: Labelled, stage: MinHash) -> float:
+    """Largest difference of a similarity by the sets and by the 32-bit shingles that are hashed."""
+    shingles, starts = stage.open(default_resources()).shingler.shingles(*text_buffers(edits.frame["text"]))
+    hashed = [frozenset(shingles[first:last].tolist()) for first, last in pairwise(starts)]
+    row_of = {name: row for row, name in enumerate(edits.frame["id"])}
+    pairs = [(row_of[base], row) for row, base in enumerate(edits.frame["base"])]
+    return float(np.abs(edits.similarity(pairs) - [jaccard(hashed[a], hashed[b]) for a, b in pairs]).max())
+
+
+def main() -> None:
+    """Read the arguments, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("labels", type=Path, help="folder with the four Parquet files")
+    parser.add_argument("--shingle", default="gpt2-5", choices=["gpt2-5", "word-5"])
+    parser.add_argument("--show", type=int, default=0, help="print so many pairs that differ from the truth")
+    parser.add_argument("--write", type=Path, help="file for the tables, as Markdown")
+    options = parser.parse_args()
+    stages = [MinHash(bands=bands, rows=rows, shingle=options.shingle) for bands, rows in SETTINGS]
+    stages[0].provide(default_resources())
+    news, pages, edits, extractors = (
+        load(options.labels / f"{name}.parquet", column, options.shingle)
+        for name, column in (
+            ("news_articles_1000", "cluster"),
+            ("medium_text", "cluster80"),
+            ("graded_edits", "base"),
+            ("extractors_181", "cluster"),
+        )
+    )
+    rows = news_rows(news, stages) + page_rows(pages, stages, options.show) + extractor_rows(extractors, stages)
+    lines = [
+        f"Shingles: `{options.shingle}`. Bands x rows:",
+        "",
+        *markdown(["", *(f"{bands} x {rows}" for bands, rows in SETTINGS)], rows),
+        "",
+        "Share of pairs (base, variant) caught by an equal key in some band, beside the formula's, and their "
+        "difference in standard deviations:",
+        "",
+        *graded_table(edits, stages),
+        "",
+        "Largest difference of a pair's similarity by the 32-bit shingles that are hashed and by Python's sets: "
+        f"{largest_difference(edits, stages[0]):.4f}.",
+    ]
+    text = "\n".join(["# MinHash on labelled texts", "", *describe(), "", *lines, ""])
+    print(text)
+    if options.write:
+        options.write.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Measures of a clustering against the truth, and exact similarities by another road than the package's."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
+
+import numpy as np
+
+#: Tokens of the labels' own similarity: a word, or one character of Chinese, Japanese or Korean.
+_CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
+
+
+def labels(values: Iterable[object]) -> np.ndarray:
+    """int64, (n,): the same number where values are the same."""
+    numbers: dict[object, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
+
+
+def pairs_in(sizes: np.ndarray) -> int:
+    """How many pairs clusters of these sizes hold."""
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def pair_counts(found: np.ndarray, true: np.ndarray) -> tuple[int, int, int]:
+    """Pairs in one cluster of both clusterings, of ``found``, of ``true`` (labels, int64, (n,))."""
+    both = np.unique(np.stack([found, true]), axis=1, return_counts=True)[1]
+    return tuple(pairs_in(sizes) for sizes in (both, np.bincount(found), np.bincount(true)))
+
+
+def adjusted_rand_index(found: np.ndarray, true: np.ndarray) -> float:
+    """Agreement of two clusterings, 0 by chance and 1 for equal ones (Hubert and Arabie 1985)."""
+    both, ours, theirs = pair_counts(found, true)
+    chance = ours * theirs / max(len(found) * (len(found) - 1) // 2, 1)
+    return 1.0 if ours == theirs == both else (both - chance) / ((ours + theirs) / 2 - chance)
+
+
+def pairs_of(cluster: np.ndarray) -> set[tuple[int, int]]:
+    """All pairs (i, j), i < j, in one cluster."""
+    members: dict[int, list[int]] = {}
+    for row, name in enumerate(cluster.tolist()):
+        members.setdefault(name, []).append(row)
+    return {pair for rows in members.values() for pair in combinations(rows, 2)}
+
+
+def connected(keys: np.ndarray, no_key: int = 0) -> np.ndarray:
+    """Labels of the components of documents that share a key in a band, the slow and obvious way.
+
+    Parameters
+    ----------
+    keys : uint64, (bands, n); ``no_key`` collides with nothing
+    """
+    parent = list(range(keys.shape[1]))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            row = parent[row]
+        return row
+
+    for band in keys:
+        first: dict[int, int] = {}
+        for row, key in enumerate(band.tolist()):
+            if key != no_key:
+                one, other = sorted((root(first.setdefault(key, row)), root(row)))
+                parent[other] = one
+    return labels(root(row) for row in range(len(parent)))
+
+
+def jaccard(one: frozenset, other: frozenset) -> float:
+    """Jaccard similarity of two sets; two empty ones have none."""
+    return len(one & other) / len(one | other) if one or other else 0.0
+
+
+def shingle_set(units: Sequence, n: int = 5) -> frozenset:
+    """The set of ``n`` consecutive units; one shingle of all where there are fewer."""
+    if len(units) < n:
+        return frozenset([tuple(units)] if units else [])
+    return frozenset(zip(*(units[first:] for first in range(n)), strict=False))
+
+
+def label_words(text: str) -> list[str]:
+    """Tokens that the similarities of the labels (``j5``, ``cluster80``) are of."""
+    return _WORD.findall(text.lower())
+
+
+def normalised(text: str) -> str:
+    """RefinedWeb G.3.1 with Python's own Unicode: lower case, NFD, no marks, punctuation to blanks, single blanks."""
+    text = unicodedata.normalize("NFD", "".join(character.lower() for character in text).replace("\u03c2", "\u03c3"))
+    characters = []
+    for character in text:
+        category = unicodedata.category(character)
+        if category != "Mn":
+            characters.append(" " if category[0] in "PS" else character)
+    return " ".join("".join(characters).split())
+
+
+def shingle_sets(texts: Iterable[str], units: Callable[[str], Sequence]) -> list[frozenset]:
+    """The set of shingles of each text."""
+    return [shingle_set(units(text)) for text in texts]
+
+
+def match_probability(similarity: np.ndarray, bands: int, rows: int) -> np.ndarray:
+    """Share of pairs of this similarity that agree in all rows of some band: 1 - (1 - s^rows)^bands."""
+    return -np.expm1(bands * np.log1p(-(np.minimum(np.asarray(similarity, np.float64), 1 - 1e-15) ** rows)))

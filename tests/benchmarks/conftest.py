@@ -1,0 +1,16 @@
+"""Benchmarks are programs of the repository and no part of the package."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="session")
+def benchmark_module():
+    """A function that imports a module of ``benchmarks/`` by its name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))
+        yield importlib.import_module
