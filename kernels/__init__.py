@@ -4,6 +4,7 @@
 """
 
 from gpurefine.kernels.cpu.all_copies import ALL_COPIES_FIELDS, all_copies_statistics
+from gpurefine.kernels.cpu.band_collisions import link_band_keys
 from gpurefine.kernels.cpu.collisions import EMPTY, link_equal_keys
 from gpurefine.kernels.cpu.components import flatten, merge_sorted, unite
 from gpurefine.kernels.cpu.stats import FIELDS, text_statistics, word_hashes
@@ -16,6 +17,7 @@ __all__ = [
     "all_copies_statistics",
     "count_tags",
     "flatten",
+    "link_band_keys",
     "link_equal_keys",
     "merge_sorted",
     "text_statistics",

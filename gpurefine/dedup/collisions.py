@@ -1,13 +1,14 @@
 """Keys to edges: documents with equal keys collide.
 
-A task takes some slices of all key files. Slice by slice, the keys go through a hash table that holds the first
-document of each distinct key; every further document of a key gives one edge, so a million equal pages cost a million
-edges and no memory. A slice with more rows than the table has room for is read several times, each time for another
-share of its keys.
+A task takes some slices or bands of all key files. Slice by slice, the keys go through a hash table that holds the
+first document of each distinct key; every further document of a key gives one edge, so a million equal pages cost a
+million edges and no memory. A slice with more rows than the table has room for is read several times, each time for
+another share of its keys. Kinds with bands have their own tables: see ``bandcollisions``.
 """
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,65 +16,97 @@ from pathlib import Path
 
 import numpy as np
 
-from gpurefine.dedup.columnfile import ColumnFile, ColumnWriter
+from gpurefine.dedup.bandcollisions import band_table_rows, collide_bands
+from gpurefine.dedup.columnfile import ColumnFile
+from gpurefine.dedup.keys import key_bands, slice_rows
+from gpurefine.dedup.linking import EdgeWriter, bytes_a_key, chunk_rows, slots_for, table_rows
 from gpurefine.errors import RunError
 from gpurefine.kernels import EMPTY, link_equal_keys
 
-#: The table is never fuller than this share of its slots: beyond, searches grow long.
-LOAD = 0.75
-#: A table is never smaller: the shares of keys that a pass takes differ from their mean, in small tables by much.
-LEAST_SLOTS = 1024
-#: Rows that are read at a time, at most and at least.
-CHUNK_ROWS = 1 << 18
-LEAST_CHUNK_ROWS = 1 << 8
+#: Tasks into which the bands of a large collection are cut: few, because each writes a spanning forest of its own.
+BAND_TASKS = 32
+#: A task of bands has no fewer keys, unless all bands have.
+LEAST_TASK_KEYS = 1 << 20
+#: A task that would read its keys more often than this is refused.
+MOST_PASSES = 256
 
 
 @dataclass(frozen=True)
 class CollisionTask:
-    """Slices ``first`` .. ``last - 1`` of all key files, each read ``passes`` times."""
+    """Slices or bands ``first`` .. ``last - 1`` of all key files.
+
+    Each is read ``passes`` times, and more often where the budget of ``collide`` asks for it.
+    """
 
     first: int
     last: int
     passes: int = 1
 
 
-def bytes_a_key(key_columns: int) -> float:
-    """Memory that a task needs for each row of its largest slice in one pass: 32 bytes for two key columns.
-
-    They are the keys and the document number, over ``LOAD``. Chunks and edges take an eighth of the budget besides.
-    """
-    return 8 * (key_columns + 1) / LOAD
-
-
-def plan_collisions(rows_per_slice: np.ndarray, key_columns: int, budget: int) -> list[CollisionTask]:
-    """Cut the slices into tasks that fit the budget.
+def plan_collisions(
+    rows_per_slice: np.ndarray, key_columns: int, budget: int, bands: int = 0, tasks: int = BAND_TASKS
+) -> list[CollisionTask]:
+    """Cut the slices or bands into tasks that fit the budget.
 
     Parameters
     ----------
-    rows_per_slice : int64, (slices,), over all key files
+    rows_per_slice : int64, (slices,) or (bands,), over all key files, as ``slice_rows`` counts them
     key_columns : how many columns a key has
     budget : bytes a task may use for keys, table and edges
+    bands : keys a document; 0 for a kind without bands
+    tasks : how many tasks of bands there should be, at most
 
     Returns
     -------
-    Tasks in slice order that cover every slice with rows once: as many neighbours as the budget holds at once, or one
-    slice in several passes, each of which reads it all. Slices of one task follow each other through one table, so
-    a task of several needs less than the budget; it bounds how long a task takes. Empty slices may be left out.
+    Tasks in order that cover every slice with rows once; empty slices may be left out. Without bands: as many
+    neighbours as the budget holds at once, or one slice in several passes, each of which reads it all. Slices of one
+    task follow each other through one table, so a task of several needs less than the budget; it bounds how long a
+    task takes. With bands: neighbours in some ``tasks`` equal parts, since fewer tasks write fewer edges.
+
+    Raises
+    ------
+    RunError
+        if the budget is so small that a slice would be read more than ``MOST_PASSES`` times
     """
-    capacity = _table_rows(key_columns, budget)
-    tasks: list[CollisionTask] = []
+    if bands:
+        return _plan_bands(int(rows_per_slice.max(initial=0)), bands, budget, tasks)
+    capacity = table_rows(key_columns, budget)
+    planned: list[CollisionTask] = []
     filled = 0
     for part, rows in enumerate(int(rows) for rows in rows_per_slice):
         if rows > capacity:
-            tasks.append(CollisionTask(part, part + 1, -(-rows // capacity)))
+            planned.append(CollisionTask(part, part + 1, _passes(rows, key_columns, budget, banded=False)))
             filled = capacity
-        elif rows and (not tasks or filled + rows > capacity):
-            tasks.append(CollisionTask(part, part + 1))
+        elif rows and (not planned or filled + rows > capacity):
+            planned.append(CollisionTask(part, part + 1))
             filled = rows
         elif rows:
-            tasks[-1] = CollisionTask(tasks[-1].first, part + 1)
+            planned[-1] = CollisionTask(planned[-1].first, part + 1)
             filled += rows
-    return tasks
+    return planned
+
+
+def _plan_bands(documents: int, bands: int, budget: int, tasks: int) -> list[CollisionTask]:
+    if not documents:
+        return []
+    passes = _passes(documents, 1, budget, banded=True)
+    count = max(1, min(tasks, bands, documents * bands // LEAST_TASK_KEYS))
+    borders = [number * bands // count for number in range(count + 1)]
+    return [CollisionTask(first, last, passes) for first, last in itertools.pairwise(borders)]
+
+
+def _passes(rows: int, key_columns: int, budget: int, *, banded: bool) -> int:
+    """How often a slice or band must be read. Raises RunError if that is too often."""
+    capacity = band_table_rows(rows, budget) if banded else table_rows(key_columns, budget)
+    passes = max(1, -(-rows // capacity))
+    if passes > MOST_PASSES:
+        least = int(rows * bytes_a_key(key_columns) / MOST_PASSES * 1.75)
+        raise RunError(
+            f"{rows:,} keys of one {'band' if banded else 'slice'} would have to be read {passes:,} times within the "
+            f"{budget:,} bytes of a task, {MOST_PASSES} times is the limit: give more --memory, so that a task has "
+            f"{least:,} bytes or more"
+        )
+    return passes
 
 
 def collide(task: CollisionTask, key_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str, int]:
@@ -94,63 +127,30 @@ def collide(task: CollisionTask, key_paths: Sequence[Path], out_path: Path, budg
     Raises
     ------
     RunError
-        if a key file is damaged, or its keys are so uneven that the planned passes do not hold them
+        if a slice's keys are so uneven that the passes do not hold them, or the budget is far too small
+    DamagedFileError
+        if a key file is damaged
     """
-    files = [ColumnFile(path) for path in key_paths]
+    rows = slice_rows(key_paths)[task.first : task.last]
+    banded = bool(key_paths) and key_bands(key_paths[0]) > 0
+    files = [] if banded else [ColumnFile(path) for path in key_paths]
     key_columns = len(files[0].columns) - 1 if files else 1
-    rows = sum((file.rows[task.first : task.last] for file in files), np.zeros(task.last - task.first, np.int64))
+    largest = int(rows.max(initial=0))
+    passes = max(task.passes, _passes(largest, key_columns, budget, banded=banded))
+    if banded:
+        return collide_bands(range(task.first, task.last), passes, key_paths, out_path, budget)
     # the table is sized by the slices, not by the budget: many small tasks need not clear much memory
-    slots = _slots(int(rows.max(initial=0)), task.passes)
+    slots = slots_for(largest, passes)
     table = _Table(np.empty((slots, key_columns), np.uint64), np.empty(slots, np.uint64), secrets.randbits(64))
-    chunk_rows = _chunk_rows(key_columns, budget)
+    chunk = chunk_rows(key_columns, budget)
     counts = {"rows": int(rows.sum()), "edges": 0, "shared": 0}
-    with ColumnWriter(out_path, ["left", "right"]) as writer:
-        edges = _EdgeBuffer(writer, chunk_rows)
-        for part in range(task.first, task.last):
-            part_slots = _slots(int(rows[part - task.first]), task.passes)
-            for share in range(task.passes):
-                counts["shared"] += table.link(files, part, part_slots, share, task.passes, chunk_rows, edges)
-        edges.flush()
+    with EdgeWriter(out_path, chunk) as edges:
+        for part, part_rows in enumerate(rows.tolist(), task.first):
+            part_slots = slots_for(part_rows, passes)
+            for share in range(passes):
+                counts["shared"] += table.link(files, part, part_slots, share, passes, chunk, edges)
     counts["edges"] = edges.written
     return counts
-
-
-def _table_rows(key_columns: int, budget: int) -> int:
-    """Rows whose table takes what the chunks leave of the budget."""
-    rest = budget - _chunk_rows(key_columns, budget) * _chunk_row_bytes(key_columns)
-    return max(int(LEAST_SLOTS * LOAD), int(rest / bytes_a_key(key_columns)))
-
-
-def _chunk_row_bytes(key_columns: int) -> int:
-    # one chunk is read while the last is not yet given back, and edges wait for twice a chunk
-    return 2 * 8 * (key_columns + 1) + 2 * 16
-
-
-def _chunk_rows(key_columns: int, budget: int) -> int:
-    return max(LEAST_CHUNK_ROWS, min(CHUNK_ROWS, budget // 8 // _chunk_row_bytes(key_columns)))
-
-
-def _slots(rows: int, passes: int) -> int:
-    return max(LEAST_SLOTS, int(-(-rows // passes) / LOAD) + 1)
-
-
-class _EdgeBuffer:
-    """Edges on their way to the file, two columns of twice a chunk."""
-
-    def __init__(self, writer: ColumnWriter, chunk_rows: int) -> None:
-        self.writer, self.chunk_rows = writer, chunk_rows
-        self.left, self.right = np.empty(2 * chunk_rows, np.uint64), np.empty(2 * chunk_rows, np.uint64)
-        self.filled = self.written = 0
-
-    def flush(self) -> None:
-        if self.filled:
-            self.writer.write_slice([[self.left[: self.filled]], [self.right[: self.filled]]])
-            self.written += self.filled
-            self.filled = 0
-
-    def flush_if_short(self) -> None:
-        if self.filled > self.chunk_rows:
-            self.flush()
 
 
 @dataclass
@@ -166,18 +166,18 @@ class _Table:
         slots: int,
         share: int,
         shares: int,
-        chunk_rows: int,
-        edges: _EdgeBuffer,
+        chunk: int,
+        edges: EdgeWriter,
     ) -> int:
         """Put one share of one slice's keys through the table; returns how many keys several documents have."""
         keys, documents = self.keys[:slots], self.documents[:slots]
         documents[:] = EMPTY
         room, shared = slots - 1, 0
         for file in files:
-            for chunk in file.iterate(part, part + 1, chunk_rows):
-                edges.flush_if_short()
+            for rows in file.iterate(part, part + 1, chunk):
+                edges.make_room()
                 edges.filled, entered, again = link_equal_keys(
-                    chunk[:-1], chunk[-1], keys, documents, room, np.uint64(self.salt), share, shares,
+                    rows[:-1], rows[-1], keys, documents, room, np.uint64(self.salt), share, shares,
                     edges.left, edges.right, edges.filled,
                 )  # fmt: skip
                 if entered < 0:

@@ -22,8 +22,8 @@ SHARED = np.uint64(1 << 63)
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _scaled(fraction, n):
-    """``fraction * n / 2**64`` for n below 2**32 parts: the high word of a 128-bit product."""
+def scaled(fraction, n):
+    """``fraction * n / 2**64`` for a uint64 ``fraction`` and ``n`` below 2**32: the high word of a 128-bit product."""
     low_half = (fraction & uint64(0xFFFFFFFF)) * n
     return ((fraction >> uint64(32)) * n + (low_half >> uint64(32))) >> uint64(32)
 
@@ -57,11 +57,11 @@ def link_equal_keys(keys, documents, table_keys, table_documents, room, salt, pa
         for column in range(columns):
             mixed = mix64(mixed ^ keys[column, row])
         if parts > 1:
-            if _scaled(mixed, uint64(parts)) != uint64(part):
+            if scaled(mixed, uint64(parts)) != uint64(part):
                 continue
             # what is left of the fraction is as even inside the part as the whole was
             mixed *= uint64(parts)
-        slot = np.int64(_scaled(mixed, slots))
+        slot = np.int64(scaled(mixed, slots))
         while True:
             holder = table_documents[slot]
             if holder == EMPTY:

@@ -6,7 +6,8 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _root(index, parent):
+def root_of(index, parent):
+    """The least index of the component of ``index``, as far as it is known; shortens the way to it."""
     # path halving: each step also shortens the way of those that come after
     while parent[index] != index:
         parent[index] = parent[parent[index]]
@@ -24,7 +25,7 @@ def unite(left, right, parent):
     parent : uint32, (n,), ``arange(n)`` before the first edge; changed in place, never above its own index
     """
     for edge in range(left.size):
-        one, other = _root(left[edge], parent), _root(right[edge], parent)
+        one, other = root_of(left[edge], parent), root_of(right[edge], parent)
         if one < other:
             parent[other] = one
         elif other < one:

@@ -39,6 +39,7 @@ def test_all_kept_kernels_are_known():
     assert used == {
         "stats": statistics,
         "all_copies": statistics,
+        "band_collisions": {"collisions", "components", "scalar"},
         "collisions": {"scalar"},
         "components": set(),
         "tags": set(),
