@@ -36,6 +36,10 @@ STATS_SCHEMA = pa.schema(
 )
 
 
+#: What removed/ takes over from a document. Other columns that it has may bear names of a removal's.
+TAKEN_OVER = ("id", "url", "file", "offset", "length", "text")
+
+
 @dataclass
 class ChainResult:
     """What became of a batch: the rows that go on, and tables for ``removed/`` and ``stats/``."""
@@ -162,7 +166,7 @@ def _removals(stage: MapStage, outcome: Outcome, hit: np.ndarray, removed_text: 
     """Rows of ``removed/`` for the rows with a hit, in their order."""
     rows = np.flatnonzero(hit >= 0)
     verdicts = [outcome.verdicts[index] for index in hit[rows]]
-    frame = outcome.batch.frame.iloc[rows].reset_index(drop=True)
+    frame = outcome.batch.frame.filter(items=TAKEN_OVER).iloc[rows].reset_index(drop=True)
     value = [np.nan if v.value is None else float(v.value[row]) for v, row in zip(verdicts, rows, strict=True)]
     frame = frame.assign(
         stage=string_column([stage.name] * len(rows)),

@@ -25,8 +25,10 @@ from gpurefine.write import read_footer
 BATCH_ROWS = 1024
 
 
-def read_documents(path: Path, fingerprint: str) -> Iterator[pa.Table]:
-    """Documents that a step wrote, in pieces. Raises RunError naming the file if it is not what was written.
+def read_documents(path: Path, fingerprint: str, schema: pa.Schema = DOCUMENT_SCHEMA) -> Iterator[pa.Table]:
+    """Documents that a step wrote, in pieces with the columns of ``schema``.
+
+    Raises RunError naming the file if it is not what was written.
 
     Pages have checksums, but Parquet's own description of the columns has none: a flipped bit in a name loses a column.
     """
@@ -34,11 +36,14 @@ def read_documents(path: Path, fingerprint: str) -> Iterator[pa.Table]:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if (read_footer(path) or {}).get("fingerprint") != fingerprint:
                 raise ValueError("it belongs to another run")
-            for rows in file.iter_batches(BATCH_ROWS, columns=DOCUMENT_SCHEMA.names):
-                if not rows.schema.equals(DOCUMENT_SCHEMA):
-                    raise ValueError("its columns are not those of documents")
-                yield pa.Table.from_batches([rows])
-    except (OSError, ValueError, pa.ArrowException) as error:
+            # row groups have some megabytes; a batch over several of them could hold a thousand very long documents
+            for group in range(file.num_row_groups):
+                for rows in file.iter_batches(BATCH_ROWS, row_groups=[group]):
+                    documents = pa.Table.from_batches([rows]).select(schema.names)
+                    if not documents.schema.equals(schema):
+                        raise ValueError("its columns are not those of documents")
+                    yield documents
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise RunError(f"cannot read {path}: {error}; it is not what was written, use --fresh to start over") from None
 
 

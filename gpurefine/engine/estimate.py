@@ -9,6 +9,7 @@ from gpurefine.dedup.components import BYTES_A_DOCUMENT as LABEL_BYTES
 from gpurefine.engine.plan import MIDDLE_PARTITION, REFINED_FILE, cut_steps, first_partitions, task_memory
 from gpurefine.engine.run import Prepared
 from gpurefine.read.inputs import InputFile
+from gpurefine.read.tables import count_rows, row_groups_of
 from gpurefine.read.warc import WarcRecord, WarcSplit
 
 #: The beginning of the first input is read to learn how large a record is.
@@ -35,7 +36,7 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
     for step in cut_steps(pipeline):
         names = ", ".join(stage.name for stage in step.map_stages)
         if step.index == 0:
-            count = len(first_partitions(inputs, prepared.split_size))
+            count = len(first_partitions(inputs, prepared.split_size, row_groups_of(inputs)))
             yield f"step 0: read, {names}: {count} partitions of up to {_size(prepared.split_size)}"
         else:
             target = REFINED_FILE if step.last else MIDDLE_PARTITION
@@ -55,14 +56,16 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
 
 
 def estimate_records(inputs: tuple[InputFile, ...]) -> int:
-    """Response records in all inputs, from how many the beginning of the first one holds."""
+    """Records in all inputs: rows of tables, and response records from how many the first WARC's beginning holds."""
+    rows = sum(count_rows(file) for file in inputs if file.kind == "parquet")
+    inputs = tuple(file for file in inputs if file.kind == "warc")
     filled = next((file for file in inputs if file.size), None)
     if filled is None:
-        return 0
+        return rows
     end = min(SAMPLE_BYTES, filled.size)
     split = WarcSplit(filled.path, 0, end, max_block=1 << 16)
     found = sum(isinstance(item, WarcRecord) and item.type == "response" for item in split)
-    return round(found * sum(file.size for file in inputs) / max(1, split.last_end or end))
+    return rows + round(found * sum(file.size for file in inputs) / max(1, split.last_end or end))
 
 
 def _passes(documents: int, key_columns: int, budget: int) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import pyarrow as pa
 from distributed import Client
 
 from gpurefine.config import Pipeline
@@ -32,6 +33,7 @@ from gpurefine.engine.summary import Tally, summarise
 from gpurefine.errors import RunError
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.splits import next_correction
+from gpurefine.read.tables import row_groups_of
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class RunContext:
     Attributes
     ----------
     store, pipeline, inputs : where, what, on what
+    others : columns that documents have beside ours, from tables
     fingerprint : of all that decides
     client, run_key : the workers and the name of the run's tools there
     split_size : bytes of a partition of step 0
@@ -51,6 +54,7 @@ class RunContext:
     store: RunStore
     pipeline: Pipeline
     inputs: Sequence[InputFile]
+    others: pa.Schema
     fingerprint: str
     client: Client
     run_key: str
@@ -85,7 +89,7 @@ def execute(context: RunContext, manifest: dict[str, Any]) -> None:
 
 def _plan_step(context: RunContext, step: Step, records: list[dict[str, Any]]) -> dict[str, Any]:
     if step.index == 0:
-        partitions = first_partitions(context.inputs, context.split_size)
+        partitions = first_partitions(context.inputs, context.split_size, row_groups_of(context.inputs))
     else:
         before = records[step.index - 1]
         target = REFINED_FILE if step.last else MIDDLE_PARTITION
@@ -152,6 +156,7 @@ def _task(context: RunContext, step: Step, partition: Partition) -> PartitionTas
         input=context.pipeline.input,
         output=context.pipeline.output,
         annotate=context.pipeline.annotate,
+        others=context.others,
     )
 
 
@@ -171,7 +176,8 @@ def _correct_splits(
     """
     of_file: dict[int, list[int]] = {}
     for partition in partitions:
-        of_file.setdefault(partition.file, []).append(partition.index)
+        if context.inputs[partition.file].kind == "warc":
+            of_file.setdefault(partition.file, []).append(partition.index)
     for indices in of_file.values():
         while True:
             wrong = next_correction([(partitions[i].begin, partitions[i].end, *tally.bounds[i]) for i in indices])

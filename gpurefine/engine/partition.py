@@ -26,21 +26,24 @@ from gpurefine.config import OutputOptions
 from gpurefine.dedup.hashing import text_hashes
 from gpurefine.dedup.survivors import read_removals
 from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, REMOVED_SCHEMA, ROW_BITS, Batch
-from gpurefine.engine.chain import STATS_SCHEMA, run_chain
+from gpurefine.engine.chain import STATS_SCHEMA, TAKEN_OVER, run_chain
 from gpurefine.engine.emit import KeyCollector, read_documents
 from gpurefine.engine.plan import Partition, Step
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import RunError
-from gpurefine.frames import from_arrow, text_buffers, to_arrow
+from gpurefine.frames import from_arrow, strings, text_buffers, to_arrow
 from gpurefine.read.batches import SplitCounts, read_batches
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.options import InputOptions
+from gpurefine.read.tables import read_table
 from gpurefine.resources.models import encode_gpt2
 from gpurefine.write import TableWriter, read_footer
 
 #: Kept documents of a step that a dedup follows also carry the hash of their text, for ties between survivors.
-HASHED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("text_hash", pa.binary(16)))
+TEXT_HASH = pa.field("text_hash", pa.binary(16))
+
+NO_OTHERS = pa.schema([])
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class PartitionTask:
     file : the input file of a partition of step 0
     removal_paths : tables of removals that the dedup before this step left
     input, output, annotate : of the pipeline
+    others : columns that documents have beside those of ``DOCUMENT_SCHEMA``, from tables
     """
 
     root: str
@@ -66,6 +70,7 @@ class PartitionTask:
     input: InputOptions
     output: OutputOptions
     annotate: bool
+    others: pa.Schema = NO_OTHERS
 
 
 @dataclass
@@ -130,7 +135,7 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
         paths["stats"] = store.stats(step.index, task.partition.index)
     with contextlib.ExitStack() as stack:
         kept_path = store.documents(step.index, task.partition.index, step.last)
-        kept_writer = stack.enter_context(TableWriter(kept_path, _kept_schema(step)))
+        kept_writer = stack.enter_context(TableWriter(kept_path, _kept_schema(task)))
         removed_writer = stack.enter_context(TableWriter(paths["removed"], REMOVED_SCHEMA))
         stats_writer = stack.enter_context(TableWriter(paths["stats"], STATS_SCHEMA)) if "stats" in paths else None
         for batch, gone in _batches(task, counts):
@@ -168,9 +173,9 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
 
 def _batches(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
     """Batches that enter the map stages, each with the removals made before them."""
-    if task.file is not None:
-        return _read(task, task.file, counts)
-    return _load(task, counts)
+    if task.file is None:
+        return _load(task, counts)
+    return (_read_table if task.file.kind == "parquet" else _read)(task, task.file, counts)
 
 
 def _read(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
@@ -183,13 +188,20 @@ def _read(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[tupl
     counts.first_start, counts.last_end = split.first_start, split.last_end
 
 
+def _read_table(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
+    split = SplitCounts()
+    for table in read_table(file, task.partition.begin, task.partition.end, task.input, task.others, split):
+        yield Batch(from_arrow(table)), REMOVED_SCHEMA.empty_table()
+    counts.records, counts.input_bytes = split.records, split.bytes
+
+
 def _load(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
     store = RunStore(task.root)
     for source in task.partition.sources:
         path = store.documents(task.step.index - 1, source, last=False)
         removals = _Removals(task, source)
         row = 0
-        for table in read_documents(path, task.fingerprint):
+        for table in read_documents(path, task.fingerprint, _document_schema(task)):
             counts.records += table.num_rows
             yield removals.apply(Batch(from_arrow(table)), row)
             row += table.num_rows
@@ -218,7 +230,7 @@ class _Removals:
         gone[self._rows[low:high] - first_row] = True
         cut = self._table.slice(low, high - low)
         members = cut["members"].to_numpy().astype("float64")
-        frame = batch.frame[gone].reset_index(drop=True)
+        frame = batch.frame.filter(items=TAKEN_OVER)[gone].reset_index(drop=True)
         frame = frame.assign(
             stage=self._name,
             rule="duplicate",
@@ -232,10 +244,17 @@ class _Removals:
         return batch.keep(~gone), to_arrow(frame, REMOVED_SCHEMA)
 
 
-def _kept_schema(step: Step) -> pa.Schema:
-    if step.last:
-        return REFINED_SCHEMA
-    return HASHED_SCHEMA if step.dedup_after is not None else DOCUMENT_SCHEMA
+def _document_schema(task: PartitionTask) -> pa.Schema:
+    """Columns of documents between two steps."""
+    return pa.schema([*DOCUMENT_SCHEMA, *task.others])
+
+
+def _kept_schema(task: PartitionTask) -> pa.Schema:
+    """Columns of what the task writes."""
+    if task.step.last:
+        return pa.schema([*REFINED_SCHEMA, *(field for field in task.others if field.name != "n_tokens")])
+    documents = _document_schema(task)
+    return documents.append(TEXT_HASH) if task.step.dedup_after is not None else documents
 
 
 def _write_kept(
@@ -244,21 +263,24 @@ def _write_kept(
     frame = batch.frame
     _, offsets = text_buffers(frame["text"])
     counts.text_bytes += int(offsets[-1] - offsets[0])
-    table = to_arrow(frame, DOCUMENT_SCHEMA)
-    if step.last:
-        if task.output.tokens:
-            encoding = tools.encoding()
-            tokens = pa.array([len(encode_gpt2(encoding, text)) for text in frame["text"]], pa.int64())
-            counts.tokens += pc.sum(tokens).as_py()
-        else:
-            tokens = pa.nulls(len(frame), pa.int64())
-        table = table.append_column(REFINED_SCHEMA.field("n_tokens"), tokens)
+    # a column that the frame does not have is null: n_tokens where none are counted, and the hash until it is made
+    table = to_arrow(frame, _kept_schema(task))
+    if step.last and task.output.tokens:
+        encoding = tools.encoding()
+        tokens = pa.array([len(encode_gpt2(encoding, text or "")) for text in strings(frame["text"])], pa.int64())
+        counts.tokens += pc.sum(tokens).as_py()
+        table = _replace(table, "n_tokens", tokens)
     elif step.dedup_after is not None:
         high, low = text_hashes(frame["text"])
         digests = np.stack([high, low], axis=1).astype(">u8").tobytes()
         hashes = pa.Array.from_buffers(pa.binary(16), len(frame), [None, pa.py_buffer(digests)])
-        table = table.append_column(HASHED_SCHEMA.field("text_hash"), hashes)
+        table = _replace(table, TEXT_HASH.name, hashes)
     writer.write(table)
+
+
+def _replace(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, table.schema.field(place), values)
 
 
 def _count_rules(removed: Counter[str], table: pa.Table) -> None:

@@ -6,13 +6,14 @@ applies the removals of the dedup before it, runs the map stages, emits the keys
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from gpurefine.config import Pipeline
 from gpurefine.errors import ConfigError
 from gpurefine.read.inputs import InputFile
-from gpurefine.read.splits import plan_splits
+from gpurefine.read.splits import plan_row_groups, plan_splits
 from gpurefine.stages.base import DedupStage, MapStage
 
 #: Largest partition of the first step, in bytes of input file: some thousand pages, a minute of extraction.
@@ -53,8 +54,8 @@ class Partition:
     Attributes
     ----------
     index : position in the step
-    file, begin, end, start : step 0: the split ``[begin, end)`` of input number ``file``; ``start`` is set when the
-        split's first record is known to begin there
+    file, begin, end, start : step 0: the split ``[begin, end)`` of input number ``file``, in bytes, of a table in row
+        groups; ``start`` is set when the split's first record is known to begin there
     sources : later steps: the partitions of the step before that are joined here
     """
 
@@ -72,7 +73,7 @@ def cut_steps(pipeline: Pipeline) -> list[Step]:
     Raises
     ------
     ConfigError
-        when a stage that works on text stands before ``extract``, or a stage's name cannot tell its removals
+        when a stage that works on text stands before an ``extract``, or a stage's name cannot tell its removals
     """
     _check_order(pipeline)
     _check_names(pipeline)
@@ -95,10 +96,35 @@ def cut_steps(pipeline: Pipeline) -> list[Step]:
     ]
 
 
+def check_fit(pipeline: Pipeline, inputs: Sequence[InputFile]) -> None:
+    """See that the inputs are of a kind on which the stages can work.
+
+    Raises
+    ------
+    ConfigError
+        when a WARC is read without ``extract``, or a table, which has texts already, with it
+    """
+    kinds = [stage.kind for stage in pipeline.stages]
+    extracts = "extract" in kinds
+    wrong = next((file for file in inputs if (file.kind == "warc") != extracts), None)
+    if wrong is None:
+        return
+    if extracts:
+        rest = ", ".join(kinds[kinds.index("extract") + 1 :])
+        raise ConfigError(
+            f"{pipeline.name}: {wrong.path} is a table of texts, and 'extract' makes texts of HTML: "
+            f"use a pipeline without it{f' ({rest})' if rest else ''}, or give WARC files"
+        )
+    raise ConfigError(
+        f"{pipeline.name}: {wrong.path} is no Parquet file, which is what a pipeline without 'extract' reads "
+        f"(a column of texts); WARC needs 'extract', and this pipeline has {', '.join(kinds)}"
+    )
+
+
 def _check_order(pipeline: Pipeline) -> None:
     kinds = [stage.kind for stage in pipeline.stages]
     if "extract" not in kinds:
-        raise ConfigError(f"{pipeline.name}: WARC input needs an 'extract' stage; this pipeline has {', '.join(kinds)}")
+        return
     if kinds.count("extract") > 1:
         raise ConfigError(f"{pipeline.name}: 'extract' stands {kinds.count('extract')} times; once is what works")
     for stage in pipeline.stages[: kinds.index("extract")]:
@@ -124,9 +150,22 @@ def split_bytes(total: int, workers: int) -> int:
     return max(SMALLEST_SPLIT, min(LARGEST_SPLIT, total // (SPLITS_A_WORKER * max(1, workers)) + 1))
 
 
-def first_partitions(inputs: Sequence[InputFile], size: int) -> list[Partition]:
-    """Partitions of step 0: each input cut into splits of ``size`` bytes, an empty file into one split."""
-    splits = [(number, begin, end) for number, file in enumerate(inputs) for begin, end in plan_splits(file.size, size)]
+def first_partitions(
+    inputs: Sequence[InputFile], size: int, row_groups: Mapping[int, Sequence[int]] = MappingProxyType({})
+) -> list[Partition]:
+    """Partitions of step 0: each input cut into splits of some ``size`` bytes, an empty file into one split.
+
+    Parameters
+    ----------
+    row_groups : of each table among the inputs, by its number, the bytes of its row groups
+    """
+    splits = [
+        (number, begin, end)
+        for number, file in enumerate(inputs)
+        for begin, end in (
+            plan_row_groups(row_groups[number], size) if number in row_groups else plan_splits(file.size, size)
+        )
+    ]
     return [Partition(index, file, begin, end) for index, (file, begin, end) in enumerate(splits)]
 
 

@@ -25,6 +25,9 @@ CHECKED_PARQUET = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 )
 
+#: Columns of folders that may still be empty.
+RESULT_SCHEMAS = {"refined": REFINED_SCHEMA, "removed": REMOVED_SCHEMA}
+
 CLUSTER_COLUMNS = ("cluster", "member", "survivor", "file", "offset", "evidence")
 
 
@@ -81,11 +84,11 @@ class Run:
 
     def refined(self, columns: list[str] | None = None) -> pd.DataFrame:
         """The kept documents, all columns or some."""
-        return from_arrow(self._table("refined", REFINED_SCHEMA, columns=columns))
+        return from_arrow(self._table("refined", columns=columns))
 
     def removed(self, rule: str | None = None, columns: list[str] | None = None) -> pd.DataFrame:
         """The removals, of all rules or of one (``quality:words``, or ``quality`` for a whole stage)."""
-        return from_arrow(self._table("removed", REMOVED_SCHEMA, columns=columns, filter=_rule_filter(rule)))
+        return from_arrow(self._table("removed", columns=columns, filter=_rule_filter(rule)))
 
     def clusters(self) -> pd.DataFrame:
         """Members of all clusters of duplicates: cluster, member, survivor, file and offset of the member, evidence."""
@@ -108,16 +111,16 @@ class Run:
 
         The choice is the ``n`` least keyed hashes of (seed, id): the same for any partitioning of the run.
         """
-        folder = ("refined", REFINED_SCHEMA) if kept else ("removed", REMOVED_SCHEMA)
+        folder = "refined" if kept else "removed"
         # texts are read for the chosen rows only
-        places = self._table(*folder, columns=["id", "file", "offset"], filter=None if kept else _rule_filter(rule))
+        places = self._table(folder, columns=["id", "file", "offset"], filter=None if kept else _rule_filter(rule))
         keys = pa.array(keyed_hash(seed, places["id"].to_pylist()))
         chosen = places.take(pc.sort_indices(keys)[: max(0, n)])
         rows = [
             (pc.field("file") == file) & (pc.field("offset") == offset)
             for file, offset in zip(chosen["file"].to_pylist(), chosen["offset"].to_pylist(), strict=True)
         ]
-        found = from_arrow(self._table(*folder, filter=reduce(or_, rows, pc.scalar(False))))
+        found = from_arrow(self._table(folder, filter=reduce(or_, rows, pc.scalar(False))))
         order = from_arrow(chosen.select(["file", "offset"])).drop_duplicates()
         return order.merge(found, on=["file", "offset"], how="left")[list(found.columns)]
 
@@ -130,21 +133,24 @@ class Run:
             if the run read no such record
         """
         matches = (pc.field("id") == id_or_url) | (pc.field("url") == id_or_url)
-        kept = self._table("refined", REFINED_SCHEMA, filter=matches, columns=["id", "url", "file", "offset"])
-        removed = self._table("removed", REMOVED_SCHEMA, filter=matches)
+        kept = self._table("refined", filter=matches, columns=["id", "url", "file", "offset"])
+        removed = self._table("removed", filter=matches)
         found = pd.concat([from_arrow(kept).assign(outcome="kept"), from_arrow(removed).assign(outcome="removed")])
         if not len(found):
             raise InputError(f"no record in {self.path} has the id or URL {id_or_url}")
         order = ["outcome", *(name for name in REMOVED_SCHEMA.names if name in found)]
         return found.reindex(columns=order).sort_values(["file", "offset"], ignore_index=True)
 
-    def _table(self, name: str, schema: pa.Schema | None = None, **options: Any) -> pa.Table:
+    def _table(self, name: str, **options: Any) -> pa.Table:
         """Rows of a result folder; ``options`` choose columns and rows. Raises InputError if a file is damaged."""
         folder = self.store.root / name
+        schema = RESULT_SCHEMAS.get(name)
         try:
-            if schema is not None and not folder.is_dir():
+            if schema is not None and not any(folder.glob("*.parquet")):
                 return ds.dataset(schema.empty_table()).to_table(**options)
-            return ds.dataset(folder, format=CHECKED_PARQUET, schema=schema).to_table(**options)
+            # a run on tables keeps more columns, which its files tell
+            own = None if name == "refined" else schema
+            return ds.dataset(folder, format=CHECKED_PARQUET, schema=own).to_table(**options)
         except (OSError, pa.ArrowException) as error:
             raise InputError(
                 f"cannot read {folder}: {error}; a file there is damaged, run again with --fresh"

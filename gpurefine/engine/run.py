@@ -10,13 +10,16 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import pyarrow as pa
+
 from gpurefine.config import Pipeline, fingerprint, load_pipeline
 from gpurefine.engine.execute import RunContext, execute
-from gpurefine.engine.plan import cut_steps, split_bytes
+from gpurefine.engine.plan import check_fit, cut_steps, split_bytes
 from gpurefine.engine.results import Run
 from gpurefine.engine.store import FORMAT_VERSION, RunStore
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import ConfigError, OutputError
+from gpurefine.read.columns import check_tables
 from gpurefine.read.inputs import InputFile, check_inputs, find_inputs
 from gpurefine.resources.cache import default_resources
 from gpurefine.resources.models import provide_model
@@ -53,6 +56,7 @@ class Prepared:
     Attributes
     ----------
     pipeline, inputs, resources : what, on what, with what
+    others : columns that documents have beside ours, from tables
     provided : models and lists by stage name, as the stages name them
     versions : of all packages that can change a result
     fingerprint : of all that decides
@@ -63,6 +67,7 @@ class Prepared:
 
     pipeline: Pipeline
     inputs: tuple[InputFile, ...]
+    others: pa.Schema
     resources: Resources
     provided: dict[str, dict[str, str]]
     versions: dict[str, str]
@@ -87,12 +92,12 @@ def run(
     fresh: bool = False,
     quiet: bool = False,
 ) -> Run:
-    """Refine WARC files into ``output``; the same call on the same directory goes on where a run was stopped.
+    """Refine WARC files or tables into ``output``; the same call on the same directory goes on where a run was stopped.
 
     Parameters
     ----------
     config : a preset's name, a YAML file, or a Pipeline
-    inputs : WARC files or globs
+    inputs : files or globs: WARC, or for a pipeline without ``extract`` Parquet with a column of texts
     output : the run directory
     overrides : ``KEY=VALUE`` each, as ``--set`` takes them
     backend : ``auto``, ``cpu`` or ``gpu``
@@ -156,7 +161,9 @@ def prepare(
             raise ConfigError(f"{name} must be at least 1, found {value}")
     cut_steps(pipeline)
     files = tuple(find_inputs(patterns))
+    check_fit(pipeline, files)
     check_inputs(files)
+    others = check_tables(files, pipeline.input)
     resources = default_resources(offline)
     provided = {stage.name: stage.provide(resources) for stage in pipeline.stages}
     if pipeline.output.tokens:
@@ -166,6 +173,7 @@ def prepare(
     return Prepared(
         pipeline=pipeline,
         inputs=files,
+        others=others,
         resources=resources,
         provided=provided,
         versions=versions,
@@ -205,6 +213,7 @@ def _context(
         store=store,
         pipeline=prepared.pipeline,
         inputs=prepared.inputs,
+        others=prepared.others,
         fingerprint=prepared.fingerprint,
         client=client,
         run_key=run_key,

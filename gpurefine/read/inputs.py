@@ -1,4 +1,7 @@
-"""Which files a run reads: globs expanded, each file named and checked before anything is written."""
+"""Which files a run reads: globs expanded, each file named and checked before anything is written.
+
+A file's kind is told by how it begins: Parquet by its magic, everything else is read as WARC.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from gpurefine.errors import InputError
 from gpurefine.read.pages import dump_and_segment
 from gpurefine.read.warc import WarcSplit
 
+PARQUET_MAGIC = b"PAR1"
+
 
 @dataclass(frozen=True)
 class InputFile:
@@ -23,6 +28,7 @@ class InputFile:
     name : path below the folder that all inputs share; what ``removed/`` and ``refined/`` call the file
     size : bytes
     dump, segment : Common Crawl's names in the path, or None
+    kind : ``warc`` or ``parquet``
     """
 
     path: str
@@ -30,6 +36,7 @@ class InputFile:
     size: int
     dump: str | None
     segment: str | None
+    kind: str = "warc"
 
 
 def find_inputs(patterns: Sequence[str | os.PathLike]) -> list[InputFile]:
@@ -41,7 +48,7 @@ def find_inputs(patterns: Sequence[str | os.PathLike]) -> list[InputFile]:
         when there is no pattern, one that matches nothing, a folder, or files that cannot be read; all are named
     """
     if not patterns:
-        raise InputError("no input: name at least one WARC file or a glob such as 'crawl/*.warc.gz'")
+        raise InputError("no input: name at least one file or a glob such as 'crawl/*.warc.gz'")
     paths: set[str] = set()
     missing = []
     for pattern in map(str, patterns):
@@ -52,7 +59,8 @@ def find_inputs(patterns: Sequence[str | os.PathLike]) -> list[InputFile]:
         for path in found:
             if os.path.isdir(path):
                 if path == pattern:
-                    raise InputError(f"{path} is a folder: name its files, for example '{path.rstrip('/')}/*.warc.gz'")
+                    ending = "parquet" if glob.glob(f"{glob.escape(path)}/*.parquet") else "warc.gz"
+                    raise InputError(f"{path} is a folder: name its files, for example '{path.rstrip('/')}/*.{ending}'")
                 continue
             paths.add(os.path.abspath(path))
     if missing:
@@ -68,17 +76,17 @@ def _named(paths: list[str]) -> list[InputFile]:
     for path in paths:
         try:
             size = os.path.getsize(path)
-            with open(path, "rb"):
-                pass
+            with open(path, "rb") as opened:
+                kind = "parquet" if opened.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC else "warc"
         except OSError as error:
             raise InputError(f"cannot read the input {path}: {error.strerror}") from None
         dump, segment = dump_and_segment(path)
-        result.append(InputFile(path, str(PurePosixPath(os.path.relpath(path, common))), size, dump, segment))
+        result.append(InputFile(path, str(PurePosixPath(os.path.relpath(path, common))), size, dump, segment, kind))
     return result
 
 
 def check_inputs(inputs: Sequence[InputFile]) -> None:
-    """Look at the beginning of each file, so that one that is no WARC is refused before the run starts.
+    """Look at the beginning of each file but tables, so that one that is no WARC is refused before the run starts.
 
     Raises
     ------
@@ -86,4 +94,5 @@ def check_inputs(inputs: Sequence[InputFile]) -> None:
         naming the file
     """
     for file in inputs:
-        next(iter(WarcSplit(file.path, 0, min(1, file.size), max_block=1 << 16)), None)
+        if file.kind == "warc":
+            next(iter(WarcSplit(file.path, 0, min(1, file.size), max_block=1 << 16)), None)

@@ -13,3 +13,6 @@ class InputOptions(BaseModel):
     mime: tuple[str, ...] = Field(("text/html", "application/xhtml+xml"), description="media types that are pages")
     dump: str | None = Field(None, description="name of the crawl where the path names none (CC-MAIN-2023-06)")
     max_body: int = Field(20 << 20, gt=0, description="largest body of a page in bytes, before and after decoding")
+    text_column: str = Field("text", description="column of a table (Parquet) that holds the texts")
+    id_column: str = Field("id", description="column of a table that holds ids; a row without one is called FILE:ROW")
+    url_column: str = Field("url", description="column of a table that holds URLs")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpurefine.config import pipeline_from_data
-from gpurefine.engine.plan import cut_steps, first_partitions, next_partitions, split_bytes
+from gpurefine.engine.plan import check_fit, cut_steps, first_partitions, next_partitions, split_bytes
 from gpurefine.errors import ConfigError
 from gpurefine.read.inputs import InputFile
 
@@ -33,12 +33,29 @@ def test_without_a_dedup_a_second_step_joins_files():
     assert steps[1].last
 
 
-@pytest.mark.parametrize(
-    "stages", [["language"], ["language", "extract"], ["dedup.exact", "extract"], ["extract", "extract"]]
-)
+@pytest.mark.parametrize("stages", [["language", "extract"], ["dedup.exact", "extract"], ["extract", "extract"]])
 def test_an_order_that_cannot_work_is_refused(stages):
     with pytest.raises(ConfigError, match="extract"):
         steps_of(*stages)
+
+
+WARC = InputFile("/a.warc.gz", "a.warc.gz", 1, None, None)
+TABLE = InputFile("/a.parquet", "a.parquet", 1, None, None, "parquet")
+
+
+@pytest.mark.parametrize(
+    ("stages", "inputs", "words"),
+    [
+        (["language"], [TABLE, WARC], "a.warc.gz is no Parquet file.*'extract'.*has language"),
+        (["extract", "quality"], [WARC, TABLE], "a.parquet is a table.*without it .quality."),
+        (["extract"], [TABLE], "a.parquet is a table.*without it, or give WARC"),
+    ],
+)
+def test_inputs_on_which_the_stages_cannot_work_are_refused(stages, inputs, words):
+    pipeline = pipeline_from_data({"name": "x", "stages": stages})
+    with pytest.raises(ConfigError, match=words):
+        check_fit(pipeline, inputs)
+    check_fit(pipeline, [file for file in inputs if ("extract" in stages) == (file.kind == "warc")])
 
 
 @pytest.mark.parametrize(
@@ -63,6 +80,20 @@ def test_splits_cover_each_file_once(sizes, size):
         splits = [(p.begin, p.end) for p in partitions if p.file == number]
         assert [begin for begin, _ in splits] == [0, *(end for _, end in splits[:-1])][: len(splits)]
         assert (splits[-1][1] if splits else 0) == n
+
+
+@given(st.lists(st.integers(0, 50), max_size=30), st.integers(1, 100))
+def test_a_table_is_cut_at_row_groups(sizes, size):
+    """Each row group once and in order; partitions are full, and exceed the size only with one row group."""
+    partitions = first_partitions([WARC, TABLE], size, {1: sizes})
+    assert partitions[0].end == 1
+    ranges = [range(p.begin, p.end) for p in partitions[1:]]
+    assert [group for cut in ranges for group in cut] == list(range(len(sizes)))
+    assert len(ranges) >= 1
+    for cut, following in zip(ranges, [*ranges[1:], None], strict=True):
+        assert len(cut) <= 1 or sum(sizes[group] for group in cut) <= size
+        if following:
+            assert sum(sizes[group] for group in cut) + sizes[following[0]] > size
 
 
 @given(st.lists(st.integers(0, 100), max_size=40), st.integers(1, 150))

@@ -1,0 +1,172 @@
+"""Tables (Parquet) as input: a range of row groups -> batches of documents.
+
+A table has texts already, so it enters a run behind ``extract``. A partition is a range of row groups; unlike a split
+of a WARC it cannot begin in the wrong place. ``columns.py`` says which column is what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gpurefine.documents import DOCUMENT_SCHEMA, TEXT
+from gpurefine.errors import InputError, RunError
+from gpurefine.read.batches import SplitCounts
+from gpurefine.read.columns import ColumnMap, map_columns
+from gpurefine.read.inputs import InputFile
+from gpurefine.read.options import InputOptions
+
+#: Rows that are decoded at a time. Their sizes are not known before, so that few rows keep memory bounded.
+READ_ROWS = 64
+#: Bytes of compressed file that are held of each column.
+READ_BUFFER = 1 << 20
+#: A batch is handed on at this many rows or before it exceeds these bytes; one row may be larger.
+BATCH_ROWS = 1024
+BATCH_BYTES = 16 << 20
+
+
+def count_rows(file: InputFile) -> int:
+    """Rows of a table, by its footer."""
+    return pq.read_metadata(file.path).num_rows
+
+
+def row_group_sizes(file: InputFile) -> list[int]:
+    """Bytes of the file that each row group takes, estimated by their uncompressed sizes (or rows, where none is told).
+
+    Their sum is at most the size of the file; a file without rows has none.
+    """
+    return _sizes(pq.read_metadata(file.path), file.size)
+
+
+def _sizes(metadata: pq.FileMetaData, size: int) -> list[int]:
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    weights = [group.total_byte_size for group in groups]
+    if min(weights, default=0) <= 0:
+        weights = [group.num_rows for group in groups]
+    total = max(1, sum(weights))
+    return [size * weight // total for weight in weights]
+
+
+def read_table(
+    file: InputFile, begin: int, end: int, options: InputOptions, others: pa.Schema, counts: SplitCounts
+) -> Iterator[pa.Table]:
+    """Read the row groups ``[begin, end)`` of a table, in order.
+
+    Parameters
+    ----------
+    file : the input file
+    begin, end : numbers of row groups
+    options : which columns hold text, id and URL
+    others : what ``check_tables`` returned for all files of the run
+    counts : records and bytes are filled while the iterator runs
+
+    Returns
+    -------
+    Tables of ``DOCUMENT_SCHEMA`` and ``others`` of up to ``BATCH_ROWS`` rows. A row without an id is called FILE:ROW,
+    and one without file and offset has the file's name and the row. A null text stays null. Bytes of the columns of a
+    document that are no UTF-8 become U+FFFD.
+
+    Raises
+    ------
+    RunError
+        if the file is damaged, naming it
+    """
+    try:
+        with pq.ParquetFile(file.path, buffer_size=READ_BUFFER, page_checksum_verification=True) as source:
+            metadata = source.metadata
+            counts.bytes = sum(_sizes(metadata, file.size)[begin:end])
+            first_row = sum(metadata.row_group(index).num_rows for index in range(begin))
+            columns = map_columns(source.schema_arrow, options, file.path)
+            documents = _Documents(file, options, columns, others, first_row)
+            rows = source.iter_batches(READ_ROWS, row_groups=range(begin, end), use_threads=False)
+            for table in recut(map(documents.make, rows)):
+                counts.records += table.num_rows
+                yield table
+    except (OSError, ValueError, InputError, pa.ArrowException) as error:
+        raise RunError(
+            f"cannot read {file.path}: {error}; the file is damaged: put it right or leave it out, then use --fresh"
+        ) from None
+
+
+def recut(tables: Iterable[pa.Table], rows: int = BATCH_ROWS, size: int = BATCH_BYTES) -> Iterator[pa.Table]:
+    """The same rows in tables of at most ``rows`` rows and ``size`` bytes, or of one row that is larger."""
+    pending: list[pa.Table] = []
+    for table in tables:
+        for piece in _pieces(table, rows, size):
+            pending_rows, pending_bytes = sum(part.num_rows for part in pending), sum(part.nbytes for part in pending)
+            if pending and (pending_rows + piece.num_rows > rows or pending_bytes + piece.nbytes > size):
+                yield pa.concat_tables(pending)
+                pending = []
+            pending.append(piece)
+    if pending:
+        yield pa.concat_tables(pending)
+
+
+def _pieces(table: pa.Table, rows: int, size: int) -> Iterator[pa.Table]:
+    """The table, halved until each piece is small enough or one row."""
+    if table.num_rows <= 1 or (table.num_rows <= rows and table.nbytes <= size):
+        if table.num_rows:
+            yield table
+        return
+    half = table.num_rows // 2
+    yield from _pieces(table.slice(0, half), rows, size)
+    yield from _pieces(table.slice(half), rows, size)
+
+
+class _Documents:
+    """Makes documents of the rows of one table, which come in order."""
+
+    def __init__(
+        self, file: InputFile, options: InputOptions, columns: ColumnMap, others: pa.Schema, first_row: int
+    ) -> None:
+        self._file, self._columns, self._others, self._row = file, columns, others, first_row
+        # what stands in for a column that the table does not have
+        self._defaults = {"dump": file.dump or options.dump, "segment": file.segment}
+
+    def make(self, rows: pa.RecordBatch) -> pa.Table:
+        """Documents of the next rows."""
+        count, numbers = len(rows), range(self._row, self._row + len(rows))
+        self._row += count
+        values = {field.name: self._column(rows, field) for field in DOCUMENT_SCHEMA}
+        if values["id"].null_count:
+            made = pa.array([f"{self._file.name}:{number}" for number in numbers], TEXT)
+            values["id"] = pc.coalesce(values["id"], made)
+        unplaced = pc.or_(values["file"].is_null(), values["offset"].is_null())
+        if pc.any(unplaced).as_py():
+            values["file"] = pc.if_else(unplaced, pa.scalar(self._file.name, TEXT), values["file"])
+            values["offset"] = pc.if_else(unplaced, pa.array(numbers, pa.int64()), values["offset"])
+        for field in self._others:
+            theirs = self._columns.others.get(field.name)
+            column = pa.nulls(count, field.type) if theirs is None else rows.column(theirs)
+            values[field.name] = column if column.type == field.type else column.cast(field.type)
+        schema = pa.schema([*DOCUMENT_SCHEMA, *self._others])
+        return pa.table([values[name] for name in schema.names], schema=schema)
+
+    def _column(self, rows: pa.RecordBatch, field: pa.Field) -> pa.Array:
+        """One column of ours."""
+        theirs = self._columns.taken.get(field.name)
+        if theirs is None:
+            return pa.repeat(pa.scalar(self._defaults.get(field.name), field.type), len(rows))
+        column = rows.column(theirs)
+        # nanoseconds, which pandas writes, are cut to the microseconds of our dates
+        nanoseconds = pa.types.is_timestamp(column.type) and column.type.unit == "ns"
+        column = column.cast(field.type, safe=not nanoseconds)
+        return _valid_text(column) if field.type == TEXT else column
+
+
+def _valid_text(column: pa.Array) -> pa.Array:
+    """The column with U+FFFD for bytes that are no UTF-8: writers of Parquet need not check them."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        values = column.cast(pa.large_binary()).to_pylist()
+        return pa.array([None if value is None else value.decode("utf-8", "replace") for value in values], TEXT)
+    return column
+
+
+def row_groups_of(inputs: Sequence[InputFile]) -> dict[int, Sequence[int]]:
+    """Sizes of row groups by the number of the input, for all tables among the inputs."""
+    return {number: row_group_sizes(file) for number, file in enumerate(inputs) if file.kind == "parquet"}
