@@ -57,12 +57,18 @@ class Documents:
 
 def generate(seed: int, first: int, count: int) -> Documents:
     """Documents ``first`` .. ``first + count - 1``; each is a function of (seed, its number) alone."""
-    base, rate, words = np.empty(count, np.int64), np.empty(count), np.empty(count, np.int64)
-    _describe(np.uint64(seed), first, CYCLE, RATES, base, rate, words)
+    base, rate, words = families(seed, first, count)
     data = np.empty(int(words.sum()) * (LONGEST_WORD + 2), np.uint8)
     offsets = np.zeros(count + 1, np.int64)
     _write(np.uint64(seed), first, base, rate, words, CONSONANTS, VOWELS, data, offsets)
     return Documents(first, data[: offsets[-1]], offsets, base, rate)
+
+
+def families(seed: int, first: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``base`` and ``rate`` of documents as in ``Documents``, and how many words they have (int64), without texts."""
+    base, rate, words = np.empty(count, np.int64), np.empty(count), np.empty(count, np.int64)
+    _describe(np.uint64(seed), first, CYCLE, RATES, base, rate, words)
+    return base, rate, words
 
 
 def tables(seed: int, first: int, count: int, rows: int = 10_000) -> Iterator[pa.Table]:

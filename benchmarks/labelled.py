@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 from machine import describe, markdown
 from truth import (
     adjusted_rand_index,
+    by_bin,
     jaccard,
     label_words,
     labels,
@@ -42,15 +43,13 @@ from gpurefine.dedup.minhash import MinHash
 from gpurefine.documents import Batch
 from gpurefine.frames import from_arrow, strings, text_buffers
 from gpurefine.resources.cache import default_resources
-from gpurefine.resources.models import encode_gpt2, gpt2_encoding
+from gpurefine.resources.models import encode_gpt2, gpt2_encoding, provide_model
 from gpurefine.stages.base import DedupStage
 
 #: Bands and rows: RefinedWeb's, FineWeb's, NeMo Curator's.
 SETTINGS = [(450, 20), (14, 8), (20, 13)]
 #: Bins of similarity, finest where the curves are steep.
 EDGES = np.array([0, 0.3, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0 + 1e-9])
-#: Bins of the similarity of pairs that were joined wrongly, or missed.
-COARSE = np.array([0, 0.5, 0.6, 0.7, 0.75, 0.8, 1.0 + 1e-9])
 
 
 @dataclass
@@ -127,17 +126,6 @@ def page_rows(pages: Labelled, stages: list[DedupStage], show: int) -> list[list
         "missed": "pairs missed, by similarity of what is hashed",
     }
     return [[names[name], *cells[1:]] for name, cells in rows.items()]
-
-
-def by_bin(similarity: np.ndarray) -> str:
-    """How many are in which bin of similarity."""
-    counts = np.histogram(similarity, COARSE)[0]
-    cells = [
-        f"{count} in {low:g}-{min(high, 1):g}"
-        for count, (low, high) in zip(counts, pairwise(COARSE), strict=True)
-        if count
-    ]
-    return f"{len(similarity)}: {', '.join(cells)}" if cells else "0"
 
 
 def show_pairs(pages: Labelled, pairs: list[tuple[int, int]], title: str) -> None:
@@ -222,7 +210,6 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="file for the tables, as Markdown")
     options = parser.parse_args()
     stages = [MinHash(bands=bands, rows=rows, shingle=options.shingle) for bands, rows in SETTINGS]
-    stages[0].provide(default_resources())
     news, pages, edits, extractors = (
         load(options.labels / f"{name}.parquet", column, options.shingle)
         for name, column in (

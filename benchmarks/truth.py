@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
 #: Tokens of the labels' own similarity: a word, or one character of Chinese, Japanese or Korean.
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
+#: Bins of the similarity of pairs that were joined wrongly, or missed.
+COARSE = np.array([0, 0.5, 0.6, 0.7, 0.75, 0.8, 1.0 + 1e-9])
 
 
 def labels(values: Iterable[object]) -> np.ndarray:
@@ -105,3 +107,14 @@ def shingle_sets(texts: Iterable[str], units: Callable[[str], Sequence]) -> list
 def match_probability(similarity: np.ndarray, bands: int, rows: int) -> np.ndarray:
     """Share of pairs of this similarity that agree in all rows of some band: 1 - (1 - s^rows)^bands."""
     return -np.expm1(bands * np.log1p(-(np.minimum(np.asarray(similarity, np.float64), 1 - 1e-15) ** rows)))
+
+
+def by_bin(similarity: np.ndarray) -> str:
+    """How many are in which bin of similarity."""
+    counts = np.histogram(similarity, COARSE)[0]
+    cells = [
+        f"{count} in {low:g}-{min(high, 1):g}"
+        for count, (low, high) in zip(counts, pairwise(COARSE), strict=True)
+        if count
+    ]
+    return f"{len(similarity)}: {', '.join(cells)}" if cells else "0"

@@ -1,0 +1,37 @@
+"""What the scale benchmark makes of a run's clusters."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+
+@pytest.fixture(scope="module")
+def scale(benchmark_module):
+    return benchmark_module("scale")
+
+
+def test_clusters_become_labels(scale, tmp_path):
+    (tmp_path / "clusters").mkdir()
+    for part, rows in enumerate([[("d000000004", "d000000004"), ("d000000004", "d000000002")], [("d000000005",) * 2]]):
+        table = pa.table({"cluster": [row[0] for row in rows], "member": [row[1] for row in rows]})
+        pq.write_table(table, tmp_path / "clusters" / f"part-{part}.parquet")
+    assert scale.found_labels(tmp_path, 6).tolist() == [0, 1, 2, 3, 2, 5]
+
+
+def test_pairs_of_two_families_are_false(scale):
+    label, base = np.array([0, 0, 0, 3, 3]), np.array([0, 0, 2, 3, 3])
+    assert scale.false_pairs(label, base) == 2
+    assert scale.false_pairs(base, base) == 0
+
+
+def test_every_rate_has_its_row(scale):
+    base, rate, _ = scale.generated.families(scale.SEED, 0, 2_000)
+    nothing_found = scale.truth_rows(np.arange(2_000), base, rate)
+    all_found = scale.truth_rows(base, base, rate)
+    assert [row[0] for row in all_found] == [f"{share:g} % of words" for share in (0, 0.25, 0.5, 1, 2, 4, 8)]
+    assert {row[3] for row in nothing_found} == {"0.00 %"} and {row[3] for row in all_found} == {"100.00 %"}
+    # half a percent of the words leaves nearly all, 8 % next to none within reach of 450 x 20
+    similarity, chance = (np.array([float(row[column].rstrip(" %")) for row in all_found]) for column in (2, 4))
+    assert similarity[0] == 1 and (np.diff(similarity) < 0).all() and 0.5 < similarity[-1] < 0.7
+    assert chance[0] == 100 and chance[-1] < 40
