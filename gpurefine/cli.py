@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pandas as pd
 import typer
@@ -15,6 +15,9 @@ from rich.table import Column, Table
 
 import gpurefine
 from gpurefine.errors import ConfigError, GpurefineError
+
+if TYPE_CHECKING:
+    from gpurefine.config import Pipeline
 
 app = typer.Typer(
     name="gpurefine",
@@ -101,6 +104,53 @@ def run(
 
 
 @app.command()
+def dedup(
+    kind: Annotated[str, typer.Argument(help="minhash or exact", show_default=False)],
+    inputs: Annotated[list[str], typer.Argument(help="Parquet files or globs", show_default=False)],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="the run directory", show_default=False)] = None,
+    bands: Annotated[int | None, typer.Option(help="of minhash; default 450", show_default=False)] = None,
+    rows: Annotated[int | None, typer.Option(help="of minhash, a band; default 20", show_default=False)] = None,
+    shingle: Annotated[
+        str | None, typer.Option(help="of minhash: gpt2-N, word-N or char-N; default gpt2-5", show_default=False)
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="show what a run would need and stop")] = False,
+    backend: BackendOption = "auto",
+    workers: WorkersOption = None,
+    memory: MemoryOption = None,
+    scheduler: SchedulerOption = None,
+    partition_size: PartitionOption = None,
+    set_: SetOption = [],  # noqa: B006 - typer copies it
+    offline: OfflineOption = False,
+    fresh: FreshOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Remove duplicates from tables with a column of texts. The same command goes on where a run was stopped."""
+    from gpurefine.engine.tables import dedup_pipeline
+
+    options = {"bands": bands, "rows": rows, "shingle": shingle}
+    pipeline = dedup_pipeline(kind, set_, **{name: value for name, value in options.items() if value is not None})
+    if plan:
+        print_plan(pipeline, inputs, workers, memory, partition_size, offline)
+        return
+    if output is None:
+        raise ConfigError("dedup: name the run directory by -o, or use --plan to see what a run would need")
+    result = gpurefine.run(
+        pipeline,
+        inputs,
+        output,
+        backend=backend,
+        workers=workers,
+        memory=parse_bytes(memory),
+        scheduler=scheduler,
+        partition_bytes=parse_bytes(partition_size),
+        offline=offline,
+        fresh=fresh,
+        quiet=quiet,
+    )
+    print_waterfall(result)
+
+
+@app.command()
 def demo(
     output: OutputOption = Path("gpurefine-demo"),
     workers: WorkersOption = None,
@@ -117,8 +167,8 @@ def demo(
     print(f"  gpurefine explain {output}/run {result.removed(columns=['url']).url.dropna().iloc[0]}")
 
 
-@app.command()
-def plan(
+@app.command("plan")
+def plan_command(
     config: ConfigArgument,
     inputs: InputsArgument,
     workers: WorkersOption = None,
@@ -128,19 +178,7 @@ def plan(
     offline: OfflineOption = False,
 ) -> None:
     """Show steps, partitions, memory, disk and time of a run without starting it."""
-    from gpurefine.engine.estimate import estimate_lines
-    from gpurefine.engine.run import prepare
-
-    prepared = prepare(
-        gpurefine.load_pipeline(config, set_),
-        inputs,
-        workers=workers,
-        memory=parse_bytes(memory),
-        partition_bytes=parse_bytes(partition_size),
-        offline=offline,
-    )
-    for line in estimate_lines(prepared):
-        print(line)
+    print_plan(gpurefine.load_pipeline(config, set_), inputs, workers, memory, partition_size, offline)
 
 
 @app.command()
@@ -194,6 +232,30 @@ def fetch_lists_command(
     found = fetch_lists(default_resources(offline), source)
     print(f"{found.source}: {sum(found.domains.values()):,} domains, {sum(found.urls.values()):,} URLs")
     print(f"categories {', '.join(found.categories)}; refused {found.refused:,} entries; sha256 {found.sha256}")
+
+
+def print_plan(
+    pipeline: Pipeline,
+    inputs: list[str],
+    workers: int | None,
+    memory: str | None,
+    partition_size: str | None,
+    offline: bool,
+) -> None:
+    """What a run would need, a line each; nothing is written."""
+    from gpurefine.engine.estimate import estimate_lines
+    from gpurefine.engine.run import prepare
+
+    prepared = prepare(
+        pipeline,
+        inputs,
+        workers=workers,
+        memory=parse_bytes(memory),
+        partition_bytes=parse_bytes(partition_size),
+        offline=offline,
+    )
+    for line in estimate_lines(prepared):
+        print(line)
 
 
 def print_waterfall(result: gpurefine.Run) -> None:

@@ -146,7 +146,7 @@ class Run:
         folder = self.store.root / name
         schema = RESULT_SCHEMAS.get(name)
         try:
-            if schema is not None and not any(folder.glob("*.parquet")):
+            if schema is not None and not any(folder.glob("part-*.parquet")):
                 return ds.dataset(schema.empty_table()).to_table(**options)
             # a run on tables keeps more columns, which its files tell
             own = None if name == "refined" else schema
