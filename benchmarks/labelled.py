@@ -75,11 +75,12 @@ def load(path: Path, cluster: str, shingle: str) -> Labelled:
 
 def exact_sets(texts: list[str], shingle: str) -> list[frozenset]:
     """Sets of 5 consecutive units of the normalised texts."""
-    encoding = gpt2_encoding(default_resources()) if shingle == "gpt2-5" else None
-    units = (
-        (lambda text: encode_gpt2(encoding, normalised(text))) if encoding else lambda text: normalised(text).split()
-    )
-    return shingle_sets(texts, units)
+    if shingle == "word-5":
+        return shingle_sets(texts, lambda text: normalised(text).split())
+    resources = default_resources()
+    provide_model("gpt2-vocab.bpe", resources)
+    encoding = gpt2_encoding(resources)
+    return shingle_sets(texts, lambda text: encode_gpt2(encoding, normalised(text)))
 
 
 def clusters(frame: pd.DataFrame, stage: DedupStage) -> np.ndarray:

@@ -14,6 +14,7 @@ import argparse
 import json
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -136,14 +137,15 @@ def false_pairs(label: np.ndarray, base: np.ndarray) -> int:
     return pairs_in(np.unique(label, return_counts=True)[1]) - pairs_in(both)
 
 
-def measure(count: int, options: argparse.Namespace, folder: Path) -> tuple[dict[str, float], list[list[str]]]:
-    """Generate, run, compare; figures by name, and the rows of the truth."""
+def measure(count: int, options: argparse.Namespace, folder: Path) -> tuple[dict[str, float], list[list[str]], str]:
+    """Generate, run, compare; figures by name, the rows of the truth, and what ``--plan`` says of key files."""
     texts, run = folder / "texts", folder / "run"
-    texts.mkdir()
+    texts.mkdir(parents=True)
     generated.write_parts(texts, SEED, count)
-    command = [sys.executable, "-m", "gpurefine", "dedup", "minhash", str(texts), "-o", str(run), "--quiet"]
+    command = [sys.executable, "-m", "gpurefine", "dedup", "minhash", f"{texts}/*.parquet"]
     command += ["--memory", options.memory, "--workers", str(options.workers)]
-    watched = watch(command, run)
+    planned = subprocess.run([*command, "--plan"], check=True, capture_output=True, text=True).stdout
+    watched = watch([*command, "-o", str(run), "--quiet"], run)
     summary = json.loads((run / "summary.json").read_text())
     steps = summary["steps"]
     base, rate, _ = generated.families(SEED, 0, count)
@@ -163,7 +165,7 @@ def measure(count: int, options: argparse.Namespace, folder: Path) -> tuple[dict
     }
     rows = truth_rows(label, base, rate)
     shutil.rmtree(folder)
-    return figures, rows
+    return figures, rows, next(line.strip() for line in planned.splitlines() if "key files" in line)
 
 
 def figure_rows(runs: list[dict[str, float]]) -> list[list[str]]:
@@ -206,7 +208,7 @@ def main() -> None:
         # compiles what is not compiled yet
         measure(1_000, options, Path(folder) / "first")
         for count in options.documents:
-            figures, truth = measure(count, options, Path(folder) / str(count))
+            figures, truth, planned = measure(count, options, Path(folder) / str(count))
             runs.append(figures)
             print(count, figures, flush=True)
     lines = [
@@ -217,6 +219,8 @@ def main() -> None:
         f"`gpurefine dedup minhash` (450 x 20, GPT-2 5-grams), --memory {options.memory} --workers {options.workers}.",
         "",
         *markdown(["", *(f"{count:,} documents" for count in options.documents), "last / first"], figure_rows(runs)),
+        "",
+        f"`--plan` for {options.documents[-1]:,}: {planned}.",
         "",
         f"Copies among the {options.documents[-1]:,}, by the share of their words that was drawn anew:",
         "",
