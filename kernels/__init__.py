@@ -7,6 +7,17 @@ from gpurefine.kernels.cpu.all_copies import ALL_COPIES_FIELDS, all_copies_stati
 from gpurefine.kernels.cpu.band_collisions import link_band_keys
 from gpurefine.kernels.cpu.collisions import EMPTY, link_equal_keys
 from gpurefine.kernels.cpu.components import flatten, merge_sorted, unite
+from gpurefine.kernels.cpu.gpt2 import (
+    BytePairs,
+    byte_pairs,
+    count_gpt2_tokens,
+    empty_lines,
+    gpt2_tokens,
+    merged_lengths,
+)
+from gpurefine.kernels.cpu.lanes import LANES
+from gpurefine.kernels.cpu.minhash import band_keys, minima
+from gpurefine.kernels.cpu.shingles import character_units, shingle_hashes, word_units
 from gpurefine.kernels.cpu.stats import FIELDS, text_statistics, word_hashes
 from gpurefine.kernels.cpu.tags import count_tags
 
@@ -14,13 +25,25 @@ __all__ = [
     "ALL_COPIES_FIELDS",
     "EMPTY",
     "FIELDS",
+    "LANES",
+    "BytePairs",
     "all_copies_statistics",
+    "band_keys",
+    "byte_pairs",
+    "character_units",
+    "count_gpt2_tokens",
     "count_tags",
+    "empty_lines",
     "flatten",
+    "gpt2_tokens",
     "link_band_keys",
     "link_equal_keys",
     "merge_sorted",
+    "merged_lengths",
+    "minima",
+    "shingle_hashes",
     "text_statistics",
     "unite",
     "word_hashes",
+    "word_units",
 ]

@@ -42,6 +42,7 @@ def test_all_kept_kernels_are_known():
         "band_collisions": {"collisions", "components", "scalar"},
         "collisions": {"scalar"},
         "components": set(),
+        "gpt2": {"scalar", "grouping", "bytepairs", "pretokens"},
         "tags": set(),
     }
 

@@ -1,0 +1,122 @@
+"""GPT-2 tokens of text columns, for shingles and for token counts.
+
+Text becomes tokens as GPT-2's own encoder makes them (Radford et al. 2019): cut by its pattern, each piece byte-pair
+encoded, no special tokens. The kernel does it over the bytes of a column; here are the tables it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gpurefine.kernels import BytePairs, byte_pairs, count_gpt2_tokens, empty_lines, gpt2_tokens, merged_lengths
+from gpurefine.text.unicode import gpt2_classes
+
+#: Distinct pre-tokens that are remembered: 8 MiB.
+WORDS = 1 << 17
+
+#: Ids are below this: tokens have 16 bits, of which one value means none.
+MOST_IDS = 0xFFFF
+
+
+class Gpt2Tokenizer:
+    """GPT-2's byte-level byte-pair encoding with a memory of the words it met.
+
+    The memory is bounded: it takes ``words`` lines of 64 bytes, 8 MiB by default, and the vocabulary's tables some 4
+    MiB more. When it is full, new words take the place of old ones. It makes a tokenizer quicker from batch to batch
+    and never changes a token. One tokenizer is not for several threads at a time.
+
+    Parameters
+    ----------
+    ranks : bytes of each token -> its id, which is also its rank: pairs that make a token of lower id are merged first.
+        All 256 single bytes are among them, ids are different and below 65,535, and merging the bytes of a token
+        leads to it
+    words : how many different pre-tokens (words with the blank before them) are remembered, at least 1
+
+    Raises
+    ------
+    ValueError
+        if the ranks or ``words`` are not like that
+    """
+
+    def __init__(self, ranks: Mapping[bytes, int], words: int = WORDS) -> None:
+        if words < 1:
+            raise ValueError(f"a tokenizer that remembers {words} words: give 1 or more")
+        self._vocabulary = _tables(ranks)
+        self._classes = gpt2_classes()
+        self._lines = empty_lines(words)
+
+    def tokens(self, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens of each document, equal to those of tiktoken's ``encode_ordinary``.
+
+        Parameters
+        ----------
+        data : uint8, (bytes,), UTF-8
+        offsets : int64, (n + 1,); document i is ``data[offsets[i]:offsets[i + 1]]``
+
+        Returns
+        -------
+        tokens : uint16, (m,)
+        offsets : int64, (n + 1,), from 0; the tokens of document i are ``tokens[offsets[i]:offsets[i + 1]]``
+
+        Raises
+        ------
+        ValueError
+            if the arrays are not of these types and shapes, or the offsets fall or lie outside the data
+        """
+        _check_buffers(data, offsets)
+        return gpt2_tokens(data, offsets, self._classes, self._vocabulary, self._lines)
+
+    def count(self, data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """How many tokens each document has, without making them; see ``tokens``.
+
+        Returns
+        -------
+        int64, (n,)
+        """
+        _check_buffers(data, offsets)
+        return count_gpt2_tokens(data, offsets, self._classes, self._vocabulary, self._lines)
+
+
+def _tables(ranks: Mapping[bytes, int]) -> BytePairs:
+    """The kernel's tables, after a look at the ranks."""
+    ids = np.fromiter(ranks.values(), np.int64, len(ranks))
+    if len(ids) and (ids.min() < 0 or ids.max() >= MOST_IDS or len(np.unique(ids)) < len(ids)):
+        raise ValueError(f"the ids of a GPT-2 vocabulary are different and from 0 to {MOST_IDS - 1}")
+    single = [bytes([byte]) for byte in range(256)]
+    if not all(token in ranks for token in single):
+        raise ValueError("a GPT-2 vocabulary has all 256 single bytes")
+    # any two tokens whose bytes together are a token may be merged, not the two alone by which it came into being
+    pairs = [
+        (left, right, merged)
+        for token, merged in ranks.items()
+        for cut in range(1, len(token))
+        if (left := ranks.get(token[:cut])) is not None and (right := ranks.get(token[cut:])) is not None
+    ]
+    left, right, merged = np.array(pairs, np.uint16).reshape(-1, 3).T.copy()
+    vocabulary = byte_pairs(np.array([ranks[byte] for byte in single], np.uint16), left, right, merged)
+    tokens = list(ranks)
+    lengths = merged_lengths(*_joined(tokens), vocabulary)
+    if (lengths != 1).any():
+        # tiktoken takes a piece that is a token as it is; here a piece is always merged, which must come to the same
+        raise ValueError(f"no merges lead to token {tokens[int(np.argmax(lengths != 1))]!r} of this GPT-2 vocabulary")
+    return vocabulary
+
+
+def _joined(pieces: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    offsets = np.zeros(len(pieces) + 1, np.int64)
+    np.cumsum([len(piece) for piece in pieces], out=offsets[1:])
+    return np.frombuffer(b"".join(pieces), np.uint8), offsets
+
+
+def _check_buffers(data: np.ndarray, offsets: np.ndarray) -> None:
+    if data.dtype != np.uint8 or data.ndim != 1 or offsets.dtype != np.int64 or offsets.ndim != 1 or not offsets.size:
+        raise ValueError(
+            f"text to tokens: {data.dtype} data {data.shape} and {offsets.dtype} offsets {offsets.shape}, "
+            "expected uint8 (bytes,) and int64 (documents + 1,)"
+        )
+    if offsets[0] < 0 or offsets[-1] > data.size or (np.diff(offsets) < 0).any():
+        raise ValueError(
+            f"text to tokens: offsets must rise from 0 or more to {data.size}, the number of bytes, at most"
+        )
