@@ -1,0 +1,103 @@
+"""Text columns to shingles: the sets of hashes by which near-duplicates are compared.
+
+text -> normalised -> units (GPT-2 tokens, words or characters) -> hashes of every n consecutive units. RefinedWeb G.3.1
+takes 5 GPT-2 tokens of normalised text.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from gpurefine.kernels import character_units, shingle_hashes, word_units
+from gpurefine.kernels.scalar import WHITE_SPACE
+from gpurefine.text.characters import CODE_POINTS, character_classes
+from gpurefine.text.normalise import normalise
+
+if TYPE_CHECKING:
+    from gpurefine.text.gpt2 import Gpt2Tokenizer
+
+#: ``gpt2``: tokens of GPT-2's vocabulary. ``word``: maximal runs without white space. ``char``: code points.
+Unit = Literal["gpt2", "word", "char"]
+
+#: The time for a shingle grows with its units.
+MOST_UNITS = 100
+
+
+def parse_shingle(name: str) -> tuple[Unit, int]:
+    """Unit and number of units of a kind of shingle such as ``gpt2-5``, ``word-13`` or ``char-20``.
+
+    Raises
+    ------
+    ValueError
+        if it is none
+    """
+    parts = re.fullmatch(rf"({'|'.join(get_args(Unit))})-([1-9][0-9]{{0,2}})", name)
+    if not parts or int(parts[2]) > MOST_UNITS:
+        raise ValueError(
+            f"shingle '{name}' is unknown: give gpt2-N, word-N or char-N with N from 1 to {MOST_UNITS}, such as gpt2-5"
+        )
+    return parts[1], int(parts[2])
+
+
+class Shingler:
+    """Makes shingle hashes of texts; equal units give equal hashes wherever and whenever they are made.
+
+    Parameters
+    ----------
+    unit, n : n consecutive units are a shingle; see ``Unit``
+    normalise : normalise the text first
+    punctuation : what normalising makes of punctuation and symbols
+    tokenizer : needed for ``gpt2``. It learns words as it meets them, so a shingler is not for several threads at a time
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        n: int,
+        *,
+        normalise: bool = True,
+        punctuation: Literal["blank", "delete"] = "blank",
+        tokenizer: Gpt2Tokenizer | None = None,
+    ) -> None:
+        self.unit, self.n = parse_shingle(f"{unit}-{n}")
+        if unit == "gpt2" and tokenizer is None:
+            raise ValueError("shingles of gpt2 tokens need a tokenizer")
+        self.normalised, self.punctuation, self.tokenizer = normalise, punctuation, tokenizer
+
+    def shingles(self, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Shingle hashes of texts.
+
+        Parameters
+        ----------
+        data : uint8, UTF-8
+        offsets : int64, (texts + 1,); text i is ``data[offsets[i]:offsets[i + 1]]``
+
+        Returns
+        -------
+        hashes : uint32, (shingles,). A text of fewer than n units is one shingle of all of them, a text without units
+            has none; a shingle that a text repeats is repeated
+        starts : int64, (texts + 1,); text i has ``hashes[starts[i]:starts[i + 1]]``
+        """
+        if self.normalised:
+            data, offsets = normalise(data, offsets, self.punctuation)
+        if self.unit == "gpt2":
+            units, starts = self.tokenizer.tokens(data, offsets)
+        elif self.unit == "word":
+            # normalised text has single blanks and may still hold control characters, which are no blanks
+            units, starts = word_units(data, offsets, _only_blanks() if self.normalised else character_classes())
+        else:
+            units, starts = character_units(data, offsets)
+        return shingle_hashes(units, starts, self.n)
+
+
+@functools.cache
+def _only_blanks() -> np.ndarray:
+    """Class bits of code points where nothing but the blank is white space."""
+    table = np.zeros(CODE_POINTS, np.uint8)
+    table[ord(" ")] = WHITE_SPACE
+    table.flags.writeable = False
+    return table
