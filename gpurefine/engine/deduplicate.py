@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 from distributed import Client
 
+from gpurefine.dedup.bandkeys import BLOCK_BYTES
 from gpurefine.dedup.collisions import CollisionTask, collide, plan_collisions
 from gpurefine.dedup.components import connect
 from gpurefine.dedup.keys import join_key_files, slice_rows
@@ -28,7 +28,8 @@ from gpurefine.engine.store import RunStore
 from gpurefine.errors import DamagedFileError, RunError
 from gpurefine.stages.base import DedupStage
 
-#: Key files of neighbouring partitions are joined to about this size, so that a slice is worth a read.
+#: Key files without bands are joined to about this size, so that a slice is worth a read; a file with bands is written
+#: in blocks, and more than one block to a file gains nothing.
 JOINED_KEY_FILE = 256 << 20
 #: Damaged files that are made again before a run gives up: beyond, the disk is what needs a repair.
 REPAIRS = 8
@@ -41,17 +42,9 @@ def removal_paths(store: RunStore, step: int) -> tuple[str, ...]:
     return tuple(sorted(map(str, store.dedup(step, "").glob("removals-*.parquet"))))
 
 
-def task_for_budget(first: int, last: int, rows: np.ndarray, key_columns: int, budget: int) -> CollisionTask:
-    """Slices ``[first, last)`` in as many passes as this budget needs; they may be planned with another.
-
-    Parameters
-    ----------
-    rows : int64, (slices,), of all key files; some of these slices has rows
-    key_columns, budget : as for ``plan_collisions``
-    """
-    own = np.zeros_like(rows)
-    own[first:last] = rows[first:last]
-    return CollisionTask(first, last, max(task.passes for task in plan_collisions(own, key_columns, budget)))
+def joined_bytes(dedup: DedupStage) -> int:
+    """About the size of the files to which key files of neighbouring partitions are joined; larger ones are not."""
+    return BLOCK_BYTES if dedup.key_bands else JOINED_KEY_FILE
 
 
 @dataclass(frozen=True)
@@ -136,7 +129,7 @@ class DedupRun:
     def _join(self, state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
         emitted = [self.store.keys(self.step, index) for index in range(self.partitions)]
         if "joined" not in state:
-            groups = next_partitions([path.stat().st_size for path in emitted], JOINED_KEY_FILE)
+            groups = next_partitions([path.stat().st_size for path in emitted], joined_bytes(self.dedup))
             state["joined"] = [list(group.sources) for group in groups]
             save()
         paths, jobs = [], []
@@ -154,7 +147,7 @@ class DedupRun:
     def _collide(self, key_paths: Sequence[Path], state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
         rows, key_columns = slice_rows(key_paths), len(self.dedup.key_columns)
         if "collide" not in state:
-            tasks = plan_collisions(rows, key_columns, self.task_memory)
+            tasks = plan_collisions(rows, key_columns, self.task_memory, self.dedup.key_bands)
             state["collide"] = [[task.first, task.last] for task in tasks]
             state["keys"] = int(rows.sum())
             save()
@@ -162,8 +155,8 @@ class DedupRun:
         for number, (first, last) in enumerate(state["collide"]):
             path = self._file(f"edges-{number:06d}")
             paths.append(path)
-            task = task_for_budget(first, last, rows, key_columns, self.task_memory)
-            arguments = (task, list(key_paths), path, self.task_memory)
+            # how often it is read follows from the memory of this try
+            arguments = (CollisionTask(first, last), list(key_paths), path, self.task_memory)
             jobs.append(self._job(f"collide {number}", path, collide, arguments))
         self._run("collide", jobs)
         return paths

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpurefine.dedup.collisions import bytes_a_key
+import numpy as np
+
+from gpurefine.dedup.collisions import plan_collisions
 from gpurefine.dedup.components import BYTES_A_DOCUMENT as LABEL_BYTES
+from gpurefine.dedup.keys import SLICES
+from gpurefine.engine.deduplicate import joined_bytes
 from gpurefine.engine.plan import MIDDLE_PARTITION, REFINED_FILE, cut_steps, first_partitions, task_memory
 from gpurefine.engine.run import Prepared
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.tables import count_rows, row_groups_of
 from gpurefine.read.warc import WarcRecord, WarcSplit
+from gpurefine.stages.base import DedupStage
 
 #: The beginning of the first input is read to learn how large a record is.
 SAMPLE_BYTES = 4 << 20
@@ -27,29 +32,32 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
     records = estimate_records(inputs)
     budget = task_memory(prepared.memory, prepared.workers)
     yield f"{pipeline.name}: {pipeline.description.strip()}"
-    yield f"input: {len(inputs)} files, {_size(size)}, some {records:,} pages (going by the first file's beginning)"
-    yield f"workers: {prepared.workers} CPU processes, an extraction child each; memory budget {_size(prepared.memory)}"
-    yield (
-        f"time: extraction on CPU decides: some {SECONDS_A_PAGE * 1000:.0f} ms a page, so about "
-        f"{_time(records * SECONDS_A_PAGE / prepared.workers)} with these workers; a GPU would not shorten it"
-    )
+    extracts = any(stage.kind == "extract" for stage in pipeline.stages)
+    unit = f"some {records:,} pages (going by the first file's beginning)" if extracts else f"{records:,} documents"
+    child = ", an extraction child each" if extracts else ""
+    yield f"input: {len(inputs)} files, {_size(size)}, {unit}"
+    yield f"workers: {prepared.workers} CPU processes{child}; memory budget {_size(prepared.memory)}"
+    if extracts:
+        yield (
+            f"time: extraction on CPU decides: some {SECONDS_A_PAGE * 1000:.0f} ms a page, so about "
+            f"{_time(records * SECONDS_A_PAGE / prepared.workers)} with these workers; a GPU would not shorten it"
+        )
+    count = 1
     for step in cut_steps(pipeline):
         names = ", ".join(stage.name for stage in step.map_stages)
         if step.index == 0:
             count = len(first_partitions(inputs, prepared.split_size, row_groups_of(inputs)))
-            yield f"step 0: read, {names}: {count} partitions of up to {_size(prepared.split_size)}"
+            read = ", ".join(filter(None, ["read", names]))
+            yield f"step 0: {read}: {count} partitions of up to {_size(prepared.split_size)}"
         else:
             target = REFINED_FILE if step.last else MIDDLE_PARTITION
             before = f"apply {step.dedup_before.name}" if step.dedup_before else "join files"
             yield f"step {step.index}: {', '.join(filter(None, [before, names]))}: files of up to {_size(target)}"
         if step.dedup_after is not None:
-            columns = len(step.dedup_after.key_columns)
-            yield (
-                f"  {step.dedup_after.name}: at most {_size(records * 8 * (columns + 1))} of key files; collide tasks "
-                f"of {_size(budget)} ({_passes(records, columns, budget)}); at most {_size(records * LABEL_BYTES)} to "
-                "connect duplicates, if every page had one"
-            )
-    yield f"disk: at most {_size(records * BYTES_A_DOCUMENT)} in work/ while it runs, if every page were kept"
+            yield from _dedup_lines(step.dedup_after, records, max(1, count), budget, prepared.memory)
+    # joined key files stand beside those they were made of
+    keys = max((2 * _key_bytes(step.dedup_after) for step in cut_steps(pipeline) if step.dedup_after), default=0)
+    yield f"disk: at most {_size(records * (BYTES_A_DOCUMENT + keys))} in work/ while it runs, if every page were kept"
     for stage, what in prepared.provided.items():
         for name, value in what.items():
             yield f"uses {stage} {name}: {value}"
@@ -68,9 +76,30 @@ def estimate_records(inputs: tuple[InputFile, ...]) -> int:
     return rows + round(found * sum(file.size for file in inputs) / max(1, split.last_end or end))
 
 
-def _passes(documents: int, key_columns: int, budget: int) -> str:
-    needed = int(documents * bytes_a_key(key_columns))
-    return "all keys at once" if needed <= budget else f"{-(-needed // budget)} tasks or passes"
+def _dedup_lines(dedup: DedupStage, documents: int, partitions: int, budget: int, memory: int) -> Iterator[str]:
+    """What a dedup of at most so many documents writes, reads and holds."""
+    bands, columns = dedup.key_bands, len(dedup.key_columns)
+    key_bytes = _key_bytes(dedup)
+    slices = bands or SLICES
+    rows = np.full(slices, documents if bands else -(-documents // slices), np.int64)
+    tasks = plan_collisions(rows, columns, budget, bands)
+    passes = max((task.passes for task in tasks), default=1)
+    joined = partitions > 1 and key_bytes * documents / partitions < joined_bytes(dedup) / 2
+    times = "once" if passes == 1 else f"{passes} times"
+    yield (
+        f"  {dedup.name}: {key_bytes:,} bytes of keys a document, at most {_size(documents * key_bytes)}; written "
+        f"{'twice (small files are joined)' if joined else 'once'}, then read {times}"
+    )
+    yield (
+        f"  {dedup.name}: {len(tasks)} collide tasks that hold up to {_size(budget)} each (half of the memory budget "
+        f"over the workers); connecting takes {LABEL_BYTES} bytes for each document that has a duplicate, at most "
+        f"{_size(documents * LABEL_BYTES)} of {_size(task_memory(memory, 1))}"
+    )
+
+
+def _key_bytes(dedup: DedupStage) -> int:
+    """Bytes of a document's keys in a key file."""
+    return 8 * (dedup.key_bands or len(dedup.key_columns) + 1)
 
 
 def _size(count: float) -> str:
