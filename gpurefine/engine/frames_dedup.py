@@ -1,0 +1,222 @@
+"""``gpurefine.deduplicate``: a dedup of a frame, in memory, that marks rows and removes none.
+
+This is the door: everything is checked here, then ``frames_phases`` finds the clusters as a run does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from gpurefine.config import find_stage, known_kinds, pipeline_from_data
+from gpurefine.engine.frames_emit import Columns, ToolPool, emit
+from gpurefine.engine.frames_phases import Call, call_in, find, join_decisions, scratch_folder
+from gpurefine.engine.plan import task_memory
+from gpurefine.engine.run import MEMORY_SHARE
+from gpurefine.errors import ConfigError, InputError
+from gpurefine.resources.cache import default_resources
+from gpurefine.stages.base import DedupStage
+from gpurefine.workers import available_memory
+
+#: The columns that a deduplicated frame has more than it had.
+NEW_COLUMNS = ("keep", "reason", "cluster", "survivor")
+
+#: Columns that decide between members of one id, as in a run, if the frame has them with such a type.
+TIE_COLUMNS = {
+    "url": pd.api.types.is_string_dtype,
+    "date": pd.api.types.is_datetime64_any_dtype,
+    "file": pd.api.types.is_string_dtype,
+    "offset": pd.api.types.is_integer_dtype,
+}
+
+Frame = TypeVar("Frame")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A dedup of a frame that was checked and not yet started.
+
+    Attributes
+    ----------
+    stage, seed : the kind with its parameters, and the seed of the choice of survivors
+    columns : which columns of the frame it reads
+    pool_arguments : resources, and what the stage found there
+    memory : bytes that all tasks together may plan with
+    scratch : folder for key files, or None
+    """
+
+    stage: DedupStage
+    seed: int
+    columns: Columns
+    pool_arguments: tuple[Any, ...]
+    memory: int
+    scratch: Path | None
+
+    @property
+    def reason(self) -> str:
+        """What the rows say that leave."""
+        return f"{self.stage.name}:duplicate"
+
+
+def deduplicate(
+    frame: Frame,
+    kind: str,
+    *,
+    text: Hashable = "text",
+    id: Hashable | None = None,
+    seed: int = 0,
+    memory: int | None = None,
+    scratch: str | os.PathLike | None = None,
+    offline: bool = False,
+    **parameters: Any,
+) -> Frame:
+    """Find duplicates among the rows of a pandas or Dask frame; one row of each cluster stays.
+
+    >>> frame = pd.DataFrame({"text": ["a page", "another", "a page"]})
+    >>> marked = gpurefine.deduplicate(frame, "exact")
+    >>> marked["keep"].tolist()
+    [True, True, False]
+    >>> refined = marked[marked["keep"]]
+
+    The clusters and survivors are those of a run with the same seed over the same texts and ids: the survivor has the
+    least keyed hash of (seed, id), and ties go by the columns ``url``, ``date``, the text, ``file`` and ``offset``,
+    as far as the frame has them as strings, timestamps and whole numbers, then by position. Neither partitions nor
+    scheduler change the result. Text is read where it is; key files go to ``scratch`` (8 bytes a row and key column,
+    or a row and band) and are deleted before the call returns, also when it fails.
+
+    A Dask frame is computed twice: once now for the keys, and again when the result is computed, so a frame that is
+    expensive to make should be given persisted (``frame.persist()``). Rows that are then not the same, in the same
+    order, raise a RunError. It runs on the scheduler that Dask is set to; with a ``distributed.Client`` all workers
+    must see ``scratch``. The result holds the decisions in memory (some 50 bytes for each member of a cluster); its
+    partitions, divisions and types are those of ``frame``. A pandas frame takes one core.
+
+    Parameters
+    ----------
+    frame : pandas or Dask DataFrame. Its index is not looked at and may have duplicates
+    kind : ``exact``, ``minhash``, or ``module:Class`` of a dedup stage of yours
+    text : name of the column of texts, strings; null counts as empty. Empty texts are equal for ``exact``, and not
+        compared by ``minhash``
+    id : name of the column of ids, strings or whole numbers without nulls; None is ``id`` if there is such a column,
+        else rows are named by their position in the whole frame (``"0"``, ``"1"``, ...)
+    seed : of the choice of survivors, 0 .. 2**64 - 1
+    memory : bytes that all tasks together may use for keys and tables, default 70 % of what is free
+    scratch : folder for key files, default the system's for temporary files
+    offline : use models of the cache only
+    parameters : of the stage, such as ``bands=14, rows=8, shingle="word-5"``
+
+    Returns
+    -------
+    A frame of the same kind with the same index, columns and partitions, and four columns more:
+
+    keep : bool, whether the row stays
+    reason : ``dedup.KIND:duplicate`` for a row that leaves, else null (``stage:rule`` of ``removed/``)
+    cluster : id of the survivor, for all members of a cluster with the survivor; null outside clusters
+    survivor : id of the survivor, for a row that leaves; null for a row that stays, be it a survivor
+
+    The last three are Arrow strings (``large_string``).
+
+    Raises
+    ------
+    ConfigError
+        for an unknown kind or parameter, or a scratch folder that is not there
+    InputError
+        for what is no frame, or a column that is missing, taken, or does not hold what it should
+    ResourceError
+        if a model is missing and cannot be had
+    RunError
+        if key files cannot be written; for a Dask frame also if its rows changed, when the result is computed
+    """
+    schema = _schema(frame)
+    columns = _columns(schema, text, id)
+    stage, seed = _stage(kind, seed, parameters)
+    if memory is not None and memory < 1:
+        raise ConfigError(f"memory must be at least 1, found {memory}")
+    if scratch is not None and not Path(scratch).is_dir():
+        raise ConfigError(f"scratch={os.fspath(scratch)!r} is no folder: make it, or name one that is there")
+    resources = default_resources(offline)
+    task = Task(
+        stage=stage,
+        seed=seed,
+        columns=columns,
+        pool_arguments=(resources, {stage.name: stage.provide(resources)}),
+        memory=memory or int(available_memory() * MEMORY_SHARE),
+        scratch=None if scratch is None else Path(scratch).absolute(),
+    )
+    if isinstance(frame, pd.DataFrame):
+        return _deduplicate_pandas(frame, task)
+    from gpurefine.engine.frames_dask import deduplicate_dask
+
+    return deduplicate_dask(frame, task)
+
+
+def _deduplicate_pandas(frame: pd.DataFrame, task: Task) -> pd.DataFrame:
+    with scratch_folder(task.scratch) as folder:
+
+        def run(calls: list[Call]) -> list[Any]:
+            return [call_in(folder, function, arguments) for function, arguments in calls]
+
+        pool = ToolPool(*task.pool_arguments)
+        emitted = run([(emit, (frame, task.columns, task.stage, 0, folder, pool))])
+        alone = task_memory(task.memory, 1)
+        (members,) = find(task.stage, task.seed, emitted, folder, run, alone, alone)
+    return join_decisions(frame, members, task.reason)
+
+
+def _schema(frame: Any) -> pd.DataFrame:
+    """A pandas frame that has the columns and types of ``frame``."""
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    # only a frame of Dask has it, and Dask is not imported for a pandas frame
+    meta = getattr(frame, "_meta", None)
+    if not isinstance(meta, pd.DataFrame):
+        found = f"{type(frame).__module__.split('.')[0]} {type(frame).__name__}"
+        raise InputError(f"expected a pandas or Dask DataFrame, found a {found}")
+    return meta
+
+
+def _columns(schema: pd.DataFrame, text: Hashable, id: Hashable | None) -> Columns:
+    there = list(schema.columns)
+    id = "id" if id is None and "id" in there else id
+    for name, parameter in ((text, "text"), (id, "id")):
+        if name is None and parameter == "id":
+            continue
+        if there.count(name) != 1:
+            problem = "has no column" if name not in there else "has more than one column"
+            shown = ", ".join(map(repr, there[:20])) + (" ..." if len(there) > 20 else "")
+            raise InputError(f"the frame {problem} {name!r}, its columns are {shown}: name one with {parameter}=")
+    taken = [name for name in NEW_COLUMNS if name in there]
+    if taken:
+        raise InputError(f"the frame already has a column {taken[0]!r}, which is added here: drop or rename it")
+    if pd.api.types.is_numeric_dtype(schema[text].dtype):
+        raise InputError(f"column {text!r} holds {schema[text].dtype}, expected strings: name another with text=")
+    ties = [name for name, fits in TIE_COLUMNS.items() if there.count(name) == 1 and _fits(schema[name].dtype, fits)]
+    return Columns(text, id, tuple(ties) if id is not None else ())
+
+
+def _fits(dtype: Any, fits: Any) -> bool:
+    # what a column of objects holds would depend on which of its rows are looked at
+    return not pd.api.types.is_object_dtype(dtype) and bool(fits(dtype))
+
+
+def _stage(kind: str, seed: int, parameters: dict[str, Any]) -> tuple[DedupStage, int]:
+    """The stage and the seed, both checked."""
+    full = kind if isinstance(kind, str) and ":" in kind else f"dedup.{kind}"
+    try:
+        found = find_stage(full)
+    except ConfigError:
+        if full == kind:
+            raise
+        known = [name.removeprefix("dedup.") for name in known_kinds() if name.startswith("dedup.")]
+        raise ConfigError(f"no kind of dedup is called {kind!r}; known are {', '.join(known)}") from None
+    if not issubclass(found, DedupStage):
+        raise ConfigError(f"{kind!r} is a stage that decides on each row alone, expected a subclass of DedupStage")
+    entry = {"name": "deduplicate", "seed": seed, "stages": [{full: parameters}]}
+    pipeline = pipeline_from_data(entry, origin=f"deduplicate({kind!r})")
+    (stage,) = pipeline.stages
+    assert isinstance(stage, DedupStage)
+    return stage, pipeline.seed

@@ -1,0 +1,222 @@
+"""The phases of a dedup over the partitions of a frame: emit -> collide -> connect -> gather -> choose -> decide.
+
+They are those of a run, in a scratch folder that lives as long as one call. Keys and metadata are written there; text
+stays where it is. What each phase calls may run anywhere that sees the folder: in turn here, or as tasks of Dask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gpurefine.dedup.collisions import collide, plan_collisions
+from gpurefine.dedup.components import connect
+from gpurefine.dedup.keys import slice_rows
+from gpurefine.dedup.members import gather_members
+from gpurefine.dedup.rowgroups import row_groups
+from gpurefine.dedup.survivors import choose, plan_choice, read_removals
+from gpurefine.documents import ROW_BITS, TEXT
+from gpurefine.engine.frames_emit import METADATA_SCHEMA, Emitted, keys_path, rows_path
+from gpurefine.errors import RunError
+from gpurefine.stages.base import DedupStage
+from gpurefine.write import TableWriter
+
+#: A member of a cluster: its row in its partition, whether it stays, and the survivor's id.
+DECISION_SCHEMA = pa.schema([pa.field("row", pa.int64()), pa.field("keep", pa.bool_()), pa.field("cluster", TEXT)])
+
+#: Partitions whose members one call gathers or decides.
+PARTITIONS_A_CALL = 64
+
+#: A scratch folder that is in use holds a file of this name.
+IN_USE = "in-use"
+
+#: A function and its arguments; ``Runner`` makes some calls, in any order or at a time, and returns their results.
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+Runner = Callable[[Sequence[Call]], list[Any]]
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path | None) -> Iterator[Path]:
+    """A new folder below ``parent`` (None: where the system has its temporary files), deleted when the block ends."""
+    folder = Path(tempfile.mkdtemp(prefix="gpurefine-", dir=parent))
+    (folder / IN_USE).touch()
+    try:
+        yield folder
+    finally:
+        (folder / IN_USE).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def call_in(folder: Path, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Call a function that reads and writes files of a scratch folder.
+
+    When a task fails, Dask ends the call while others still run; what these write after the folder was deleted is
+    deleted here.
+
+    Raises
+    ------
+    RunError
+        if the folder is not seen from here, or a file cannot be written
+    """
+    if not (folder / IN_USE).exists():
+        raise RunError(f"{folder} is not there for this worker: give scratch= a folder that all workers share")
+    try:
+        return function(*arguments)
+    except OSError as error:
+        raise RunError(
+            f"cannot use the scratch folder {folder}: {error.strerror or error}; give scratch= a folder with room"
+        ) from error
+    finally:
+        if not (folder / IN_USE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def find(
+    stage: DedupStage, seed: int, emitted: Sequence[Emitted], folder: Path, run: Runner, budget: int, alone: int
+) -> list[pa.Table]:
+    """All phases after ``emit``.
+
+    Parameters
+    ----------
+    stage, seed : the kind, and the seed of the choice of survivors
+    emitted : what ``emit`` returned for partitions 0, 1, ...
+    folder : the scratch folder
+    run : makes the calls of a phase
+    budget, alone : bytes for a call that runs beside others, and for one that runs alone
+
+    Returns
+    -------
+    For each partition the members of clusters that are in it: a table of ``DECISION_SCHEMA`` in ascending order
+    """
+    partitions = len(emitted)
+    edges = _collide(stage, [keys_path(folder, index) for index in range(partitions)], folder, run, budget)
+    labels = folder / "labels.parquet"
+    run([(connect, (edges, labels, alone))])
+    members = _gather(emitted, labels, seed, folder, run)
+    removals = _choose(stage, members, folder, run, budget)
+    decided = run([(decide, (group, labels, removals, folder)) for group in _groups(partitions)])
+    decisions = [table for tables in decided for table in tables]
+    labelled, found = pq.read_metadata(labels).num_rows, sum(table.num_rows for table in decisions)
+    if labelled != found:
+        raise RunError(f"{labelled} rows have a duplicate, but {found} were decided; please report this")
+    return decisions
+
+
+def gather(labels: Path, starts: Mapping[int, int], seed: int, folder: Path, out_path: Path) -> None:
+    """``gather_members`` of some partitions; ``starts`` are the positions of their first rows in the whole frame."""
+    for partition, start in starts.items():
+        _name_rows(partition, start, folder)
+    sources = [(partition, _documents_path(folder, partition)) for partition in starts]
+    gather_members(labels, sources, seed, out_path)
+
+
+def _name_rows(partition: int, start: int, folder: Path) -> None:
+    """Fill in what only the position in the whole frame tells: the offset, and the id where there is none."""
+    with (
+        pq.ParquetFile(rows_path(folder, partition), page_checksum_verification=True) as file,
+        TableWriter(_documents_path(folder, partition), METADATA_SCHEMA) as writer,
+    ):
+        for rows in file.iter_batches(use_threads=False):
+            table = pa.Table.from_batches([rows])
+            positions = pa.array(np.arange(start, start + len(rows)))
+            start += len(rows)
+            for name, values in (("id", positions.cast(TEXT)), ("offset", positions)):
+                place = table.schema.get_field_index(name)
+                table = table.set_column(place, METADATA_SCHEMA.field(name), pc.coalesce(table[name], values))
+            writer.write(table)
+        writer.close({})
+
+
+def decide(partitions: range, labels: Path, removal_paths: Sequence[Path], folder: Path) -> list[pa.Table]:
+    """For each of some partitions the members of clusters that are its rows, as ``find`` returns them."""
+    return [_decide(partition, labels, removal_paths, folder) for partition in partitions]
+
+
+def _decide(partition: int, labels: Path, removal_paths: Sequence[Path], folder: Path) -> pa.Table:
+    begin = partition << ROW_BITS
+    groups = row_groups(labels, ["document"], "document", begin, begin + (1 << ROW_BITS))
+    documents = np.concatenate([np.empty(0, np.uint64), *(np.asarray(group["document"]) for group in groups)])
+    removals = read_removals(removal_paths, partition)
+    keep = ~np.isin(documents, np.asarray(removals["document"]), assume_unique=True)
+    rows = (documents - np.uint64(begin)).astype(np.int64)
+    # a survivor's cluster bears its own id
+    own = pq.read_table(_documents_path(folder, partition), columns=["id"], use_threads=False)["id"]
+    clusters = pa.chunked_array([*removals["cluster"].chunks, *own.take(pa.array(rows[keep])).chunks], TEXT)
+    order = np.empty(len(rows), np.int64)
+    order[~keep] = np.arange(removals.num_rows)
+    order[keep] = np.arange(removals.num_rows, len(rows))
+    return pa.table([rows, keep, clusters.take(pa.array(order))], schema=DECISION_SCHEMA)
+
+
+def join_decisions(frame: pd.DataFrame, members: pa.Table, reason: str) -> pd.DataFrame:
+    """A partition with the columns keep, reason, cluster and survivor.
+
+    Parameters
+    ----------
+    frame : the partition
+    members : what ``find`` returned for it
+    reason : of the removals
+    """
+    rows, removed = np.asarray(members["row"]), ~np.asarray(members["keep"])
+    keep = np.ones(len(frame), bool)
+    keep[rows[removed]] = False
+    places = np.full(len(frame), -1)
+    places[rows] = np.arange(len(rows))
+    clusters = members["cluster"].combine_chunks()
+    return frame.assign(
+        keep=keep,
+        reason=_column(pc.if_else(pa.array(keep), pa.scalar(None, TEXT), pa.scalar(reason, TEXT))),
+        cluster=_column(clusters.take(pa.array(places, mask=places < 0))),
+        survivor=_column(clusters.take(pa.array(places, mask=keep))),
+    )
+
+
+def _column(array: pa.Array) -> pd.arrays.ArrowExtensionArray:
+    return pd.arrays.ArrowExtensionArray(array)
+
+
+def _collide(stage: DedupStage, key_paths: list[Path], folder: Path, run: Runner, budget: int) -> list[Path]:
+    tasks = plan_collisions(slice_rows(key_paths), len(stage.key_columns), budget, stage.key_bands)
+    paths = [folder / f"edges-{number:06d}" for number in range(len(tasks))]
+    run([(collide, (task, key_paths, path, budget)) for task, path in zip(tasks, paths, strict=True)])
+    return paths
+
+
+def _groups(partitions: int) -> list[range]:
+    return [
+        range(first, min(first + PARTITIONS_A_CALL, partitions)) for first in range(0, partitions, PARTITIONS_A_CALL)
+    ]
+
+
+def _gather(emitted: Sequence[Emitted], labels: Path, seed: int, folder: Path, run: Runner) -> list[Path]:
+    starts = np.cumsum([0, *(each.rows for each in emitted)]).tolist()
+    paths, calls = [], []
+    for group in _groups(len(emitted)):
+        paths.append(folder / f"members-{group.start:06d}.parquet")
+        calls.append((gather, (labels, {index: starts[index] for index in group}, seed, folder, paths[-1])))
+    run(calls)
+    return paths
+
+
+def _choose(stage: DedupStage, members: list[Path], folder: Path, run: Runner, budget: int) -> list[Path]:
+    paths, calls = [], []
+    for number, roots in enumerate(plan_choice(members, budget)):
+        paths.append(folder / f"removals-{number:06d}.parquet")
+        clusters = folder / f"clusters-{number:06d}.parquet"
+        calls.append((choose, (members, roots, clusters, paths[-1], stage.evidence)))
+    run(calls)
+    return paths
+
+
+def _documents_path(folder: Path, partition: int) -> Path:
+    return folder / f"documents-{partition:06d}.parquet"
