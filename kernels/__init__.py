@@ -6,7 +6,7 @@
 from gpurefine.kernels.cpu.all_copies import ALL_COPIES_FIELDS, all_copies_statistics
 from gpurefine.kernels.cpu.band_collisions import link_band_keys
 from gpurefine.kernels.cpu.collisions import EMPTY, link_equal_keys
-from gpurefine.kernels.cpu.components import flatten, merge_sorted, unite
+from gpurefine.kernels.cpu.components import flatten, unite
 from gpurefine.kernels.cpu.gpt2 import (
     BytePairs,
     byte_pairs,
@@ -17,12 +17,22 @@ from gpurefine.kernels.cpu.gpt2 import (
 )
 from gpurefine.kernels.cpu.lanes import LANES
 from gpurefine.kernels.cpu.minhash import band_keys, minima
+from gpurefine.kernels.cpu.numbersets import (
+    BITMAP_BITS,
+    count_members,
+    enter_numbers,
+    list_members,
+    place_bitmaps,
+    rank_members,
+    unite_numbers,
+)
 from gpurefine.kernels.cpu.shingles import character_units, shingle_hashes, word_units
 from gpurefine.kernels.cpu.stats import FIELDS, text_statistics, word_hashes
 from gpurefine.kernels.cpu.tags import count_tags
 
 __all__ = [
     "ALL_COPIES_FIELDS",
+    "BITMAP_BITS",
     "EMPTY",
     "FIELDS",
     "LANES",
@@ -32,18 +42,23 @@ __all__ = [
     "byte_pairs",
     "character_units",
     "count_gpt2_tokens",
+    "count_members",
     "count_tags",
     "empty_lines",
+    "enter_numbers",
     "flatten",
     "gpt2_tokens",
     "link_band_keys",
     "link_equal_keys",
-    "merge_sorted",
+    "list_members",
     "merged_lengths",
     "minima",
+    "place_bitmaps",
+    "rank_members",
     "shingle_hashes",
     "text_statistics",
     "unite",
+    "unite_numbers",
     "word_hashes",
     "word_units",
 ]

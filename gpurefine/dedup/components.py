@@ -1,7 +1,9 @@
 """Edges to clusters: the connected components of all collisions (RefinedWeb G.3.1), found by union-find.
 
-Only documents that have an edge are held: their sorted numbers (8 bytes) and a parent for each (4 bytes). This is the
-one table of a run that grows with the number of duplicates; it is stated before it is made. Edges are streamed twice.
+Only documents that have an edge are held: a bit for each in a set, then a parent (4 bytes) and its number (8 bytes).
+This is the one table of a run that grows with the number of duplicates; it is stated before it is made. Edges are
+streamed twice, first to learn which documents there are: each has its place by its number, so the order of edges
+changes nothing.
 """
 
 from __future__ import annotations
@@ -14,27 +16,41 @@ import pyarrow as pa
 
 from gpurefine.dedup.columnfile import ColumnFile
 from gpurefine.errors import RunError
-from gpurefine.kernels import flatten, merge_sorted, unite
+from gpurefine.kernels import (
+    BITMAP_BITS,
+    count_members,
+    enter_numbers,
+    flatten,
+    list_members,
+    place_bitmaps,
+    rank_members,
+    unite_numbers,
+)
 from gpurefine.write import TableWriter
 
 #: Sorted by document; root is the least document number of the component.
 LABEL_SCHEMA = pa.schema([pa.field("document", pa.uint64(), False), pa.field("root", pa.uint64(), False)])
 
 BYTES_A_DOCUMENT = 12
+#: A bitmap with its id, ranks and slots, for each 4,096 neighbouring numbers with a document that has an edge.
+BYTES_A_BITMAP = (1 << BITMAP_BITS) // 8 + 8 + (1 << BITMAP_BITS) // 64 * 2 + 4 + 16
 #: Edges that are worked on at a time; with the writing of the labels some 90 MiB.
 CHUNK_EDGES = 1 << 18
 LABEL_ROWS = 1 << 20
+LEAST_BITMAPS = 64
 
 
-def connect_bytes(documents: int) -> int:
-    """Memory of the table for the components.
+def connect_bytes(documents: int, bitmaps: int = 0) -> int:
+    """Memory of the tables for the components.
 
     Parameters
     ----------
     documents : how many have an edge; never more than the sums of ``edges`` and ``shared`` that ``collide`` counted,
         and as many if no document has two keys
+    bitmaps : runs of 4,096 document numbers in which one has an edge; a bitmap for every 4,096 documents of the
+        collection, but one for each partition at least, is the most there can be: a sixth of a byte a document
     """
-    return BYTES_A_DOCUMENT * documents
+    return BYTES_A_DOCUMENT * documents + BYTES_A_BITMAP * bitmaps
 
 
 def connect(edge_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str, int]:
@@ -44,7 +60,7 @@ def connect(edge_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str
     ----------
     edge_paths : edge files of all collide tasks; their order changes nothing
     out_path : Parquet file of ``LABEL_SCHEMA``, with the counts in its footer
-    budget : bytes for the table of documents and parents
+    budget : bytes for the tables of documents and parents
 
     Returns
     -------
@@ -53,13 +69,19 @@ def connect(edge_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str
     Raises
     ------
     RunError
-        if the table is above the budget, there are 2**32 documents with an edge, or a file is damaged
+        if the tables are above the budget or there are 2**32 documents with an edge
+    DamagedFileError
+        if an edge file is damaged
     """
-    numbers = _documents_with_edges(edge_paths, budget)
-    parent = np.arange(len(numbers), dtype=np.uint32)
-    for edges in _edges(edge_paths):
-        unite(*_places(numbers, edges), parent)
+    documents = _DocumentSet(budget)
+    for left, right in _edges(edge_paths):
+        documents.enter(left, right)
+    documents.finish()
+    parent = np.arange(documents.members, dtype=np.uint32)
+    for left, right in _edges(edge_paths):
+        documents.unite(left, right, parent)
     clusters = int(flatten(parent))
+    numbers = documents.numbers()
     counts = {"documents": len(numbers), "clusters": clusters}
     with TableWriter(out_path, LABEL_SCHEMA) as writer:
         for begin in range(0, len(numbers), LABEL_ROWS):
@@ -70,67 +92,75 @@ def connect(edge_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str
 
 
 def _edges(paths: Sequence[Path]) -> Iterator[np.ndarray]:
-    """All edges in chunks of shape (2, n), without those from a document to itself."""
+    """All edges in chunks of shape (2, n)."""
     for path in paths:
         file = ColumnFile(path)
-        for chunk in file.iterate(0, len(file.rows), CHUNK_EDGES):
-            yield chunk[:, chunk[0] != chunk[1]]
+        yield from file.iterate(0, len(file.rows), CHUNK_EDGES)
 
 
-def _documents_with_edges(edge_paths: Sequence[Path], budget: int) -> np.ndarray:
-    """Sorted numbers of all documents that have an edge, never with a second array of that size."""
-    numbers = np.empty(0, np.uint64)
-    pending: list[np.ndarray] = []
-    pending_rows = 0
-    for edges in _edges(edge_paths):
-        ends = _distinct(edges)
-        new = ends[~_contained(ends, numbers)]
-        if len(new):
-            pending.append(new)
-            pending_rows += len(new)
-        # waiting until a share has gathered keeps the merging linear; the parents' 4 bytes are not yet taken
-        if pending_rows > max(CHUNK_EDGES, len(numbers) // 16):
-            _merge(numbers, pending, budget)
-            pending, pending_rows = [], 0
-    _merge(numbers, pending, budget)
-    return numbers
+class _DocumentSet:
+    """The documents that have an edge, and after ``finish`` the place of each among them.
 
+    Attributes
+    ----------
+    members : documents, after ``finish``
+    """
 
-def _distinct(values: np.ndarray) -> np.ndarray:
-    """Sorted different values; for integers in any order a sort is many times as fast as ``np.unique``."""
-    ordered = np.sort(values, axis=None)
-    return ordered[np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)]]
+    def __init__(self, budget: int) -> None:
+        self._budget, self._filled = budget, 0
+        self._ids = np.zeros(LEAST_BITMAPS, np.uint64)
+        self._words = np.zeros((LEAST_BITMAPS, (1 << BITMAP_BITS) // 64), np.uint64)
+        self._slots = np.zeros(2 * LEAST_BITMAPS, np.uint32)
 
+    def enter(self, left: np.ndarray, right: np.ndarray) -> None:
+        """Take the ends of some edges."""
+        while True:
+            done, self._filled = enter_numbers(left, right, self._slots, self._ids, self._words, self._filled)
+            if done == len(left):
+                return
+            left, right = left[done:], right[done:]
+            self._grow()
 
-def _places(numbers: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Index in ``numbers`` of each value; searched in ascending order, which stays in the cache."""
-    flat = values.ravel()
-    order = np.argsort(flat)
-    places = np.empty(len(flat), np.int64)
-    places[order] = np.searchsorted(numbers, flat[order])
-    return places.reshape(values.shape)
+    def finish(self) -> None:
+        """All ends are there: give each its place."""
+        self.members = int(count_members(self._words, self._filled))
+        if self.members > 1 << 32:
+            raise RunError(
+                f"{self.members} documents have a duplicate, at most 2**32 can be connected: run the dumps one by one"
+            )
+        self._check(self.members, self._filled)
+        self._order = np.argsort(self._ids[: self._filled])
+        self._word_ranks = np.zeros(self._words.shape, np.uint16)
+        self._bases = np.zeros(len(self._ids), np.uint32)
+        rank_members(self._order, self._words, self._word_ranks, self._bases)
 
+    def unite(self, left: np.ndarray, right: np.ndarray, parent: np.ndarray) -> None:
+        """Join the components of the ends of some edges."""
+        unite_numbers(
+            left, right, self._slots, self._ids, self._words, self._word_ranks, self._bases, parent
+        )  # fmt: skip
 
-def _contained(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    if not len(numbers):
-        return np.zeros(len(values), bool)
-    places = np.minimum(np.searchsorted(numbers, values), len(numbers) - 1)
-    return numbers[places] == values
+    def numbers(self) -> np.ndarray:
+        """The documents in ascending order, uint64, (members,)."""
+        numbers = np.empty(self.members, np.uint64)
+        list_members(self._order, self._ids, self._words, numbers)
+        return numbers
 
+    def _grow(self) -> None:
+        bitmaps = len(self._ids) + max(LEAST_BITMAPS, len(self._ids) // 4)
+        # there is a document in each bitmap; the bits are counted only when all are there
+        self._check(self._filled, self._filled)
+        # realloc moves pages, it does not copy large arrays; nobody else holds a view of these
+        self._ids.resize(bitmaps, refcheck=False)
+        self._words.resize((bitmaps, self._words.shape[1]), refcheck=False)
+        if 2 * bitmaps > len(self._slots):
+            self._slots = np.zeros(2 * len(self._slots), np.uint32)
+            place_bitmaps(self._slots, self._ids, self._filled)
 
-def _merge(numbers: np.ndarray, pending: list[np.ndarray], budget: int) -> None:
-    """Merge new numbers into the sorted ones, which grow in place."""
-    if not pending:
-        return
-    new = _distinct(np.concatenate(pending))
-    filled, size = len(numbers), len(numbers) + len(new)
-    if size > 1 << 32:
-        raise RunError(f"{size} documents have a duplicate, at most 2**32 can be connected: run the dumps one by one")
-    if connect_bytes(size) > budget:
-        raise RunError(
-            f"{size} documents or more have a duplicate; to connect them takes {connect_bytes(size):,} bytes, but "
-            f"the budget is {budget:,}: give more --memory and run the same command again"
-        )
-    # realloc moves pages, it does not copy large arrays; nobody else holds a view of this one
-    numbers.resize(size, refcheck=False)
-    merge_sorted(numbers, filled, new)
+    def _check(self, documents: int, bitmaps: int) -> None:
+        needed = connect_bytes(documents, bitmaps)
+        if needed > self._budget:
+            raise RunError(
+                f"{documents} documents or more have a duplicate; to connect them takes {needed:,} bytes, but the "
+                f"budget is {self._budget:,}: give more --memory and run the same command again"
+            )

@@ -15,7 +15,7 @@ from gpurefine.kernels.scalar import mix64
 
 #: sha256 of the modules whose functions are compiled into the kernel below. Numba keeps machine code for as long as the
 #: text of this file is the same, so a change in one of those must show here: see tests/kernels/test_kernel_cache.py.
-COMPILED_FROM = "b7bcd9c1d2ea333c5ae3cb5d5d88031a27fcd9f2e24fa1a9ce7686c8ce234cf0"
+COMPILED_FROM = "26e889b7bd7dbff7ab1afbacf644914ca4b1efd005b25018e5c0c0333b4492c6"
 
 #: Keys whose places in the table are fetched before the first of them is looked up: the waits for memory overlap.
 AHEAD = 64

@@ -46,24 +46,3 @@ def flatten(parent):
         parent[index] = parent[parent[index]]
         components += parent[index] == index
     return components
-
-
-@njit(nogil=True, cache=True)
-def merge_sorted(numbers, filled, new):
-    """Merge sorted ``new`` into sorted ``numbers[:filled]`` from the back, without a second array.
-
-    Parameters
-    ----------
-    numbers : uint64, (filled + new.size,); changed in place
-    filled : how many numbers are there
-    new : uint64, sorted
-    """
-    target, one, other = numbers.size - 1, filled - 1, new.size - 1
-    while other >= 0:
-        if one >= 0 and numbers[one] > new[other]:
-            numbers[target] = numbers[one]
-            one -= 1
-        else:
-            numbers[target] = new[other]
-            other -= 1
-        target -= 1

@@ -92,10 +92,19 @@ def test_golden_clusters(tmp_path, case):
 
 def test_more_documents_than_the_budget_holds_are_refused(tmp_path):
     edges = [(0, document) for document in range(1, 100)]
-    assert labels(tmp_path / "enough", edges, budget=connect_bytes(100)) == dict.fromkeys(range(100), 0)
-    with pytest.raises(RunError, match=r"100 documents or more .* takes 1,200 bytes, .* 1,199: give more --memory"):
-        labels(tmp_path / "short", edges, budget=connect_bytes(100) - 1)
+    assert labels(tmp_path / "enough", edges, budget=connect_bytes(100, 1)) == dict.fromkeys(range(100), 0)
+    with pytest.raises(RunError, match=r"100 documents or more .* takes 1,868 bytes, .* 1,867: give more --memory"):
+        labels(tmp_path / "short", edges, budget=connect_bytes(100, 1) - 1)
     assert not (tmp_path / "short" / "labels.parquet").exists()
+
+
+def test_documents_far_apart_are_refused_before_they_take_more_than_the_budget(tmp_path):
+    # a bitmap for each document, which no run of usual partitions comes near
+    edges = [(number << 32, number << 40) for number in range(1, 1000)]
+    far = {document for edge in edges for document in edge}
+    assert len(labels(tmp_path / "enough", edges, budget=connect_bytes(len(far), len(far)))) == len(far)
+    with pytest.raises(RunError, match=r"documents or more have a duplicate"):
+        labels(tmp_path / "short", edges, budget=connect_bytes(500, 500))
 
 
 def test_a_damaged_edge_file_is_named(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gpurefine.kernels import flatten, merge_sorted, unite
+from gpurefine.kernels import flatten, unite
 
 GOLDEN = [
     case
@@ -70,12 +70,3 @@ def test_a_long_chain_is_flattened():
     parent, count = roots(n, [(i, i - 1) for i in range(n - 1, 0, -1)])
     assert count == 1
     assert not parent.any()
-
-
-@given(have=st.sets(st.integers(0, 2**64 - 1)), new=st.sets(st.integers(0, 2**64 - 1)))
-@example(have=set(), new={1})
-@example(have={5}, new={1, 9})
-def test_merging_in_place_sorts_as_a_whole(have, new):
-    numbers = np.array([*sorted(have), *[0] * len(new)], np.uint64)
-    merge_sorted(numbers, len(have), np.array(sorted(new), np.uint64))
-    assert numbers.tolist() == sorted([*have, *new])

@@ -42,7 +42,10 @@ def test_all_kept_kernels_are_known():
         "band_collisions": {"collisions", "components", "scalar"},
         "collisions": {"scalar"},
         "components": set(),
+        "numbersets": {"components", "scalar"},
         "gpt2": {"scalar", "grouping", "bytepairs", "pretokens"},
+        "minhash": {"lanes", "minhashing", "scalar"},
+        "shingles": {"minhashing", "scalar"},
         "tags": set(),
     }
 
