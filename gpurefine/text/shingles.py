@@ -51,7 +51,7 @@ class Shingler:
     unit, n : n consecutive units are a shingle; see ``Unit``
     normalise : normalise the text first
     punctuation : what normalising makes of punctuation and symbols
-    tokenizer : needed for ``gpt2``. It learns words as it meets them, so a shingler is not for several threads at a time
+    tokenizer : needed for ``gpt2``. It learns words as it meets them, so a shingler is for one thread at a time
     """
 
     def __init__(
