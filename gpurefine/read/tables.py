@@ -94,13 +94,14 @@ def read_table(
 def recut(tables: Iterable[pa.Table], rows: int = BATCH_ROWS, size: int = BATCH_BYTES) -> Iterator[pa.Table]:
     """The same rows in tables of at most ``rows`` rows and ``size`` bytes, or of one row that is larger."""
     pending: list[pa.Table] = []
+    pending_rows = pending_bytes = 0
     for table in tables:
         for piece in _pieces(table, rows, size):
-            pending_rows, pending_bytes = sum(part.num_rows for part in pending), sum(part.nbytes for part in pending)
             if pending and (pending_rows + piece.num_rows > rows or pending_bytes + piece.nbytes > size):
                 yield pa.concat_tables(pending)
-                pending = []
+                pending, pending_rows, pending_bytes = [], 0, 0
             pending.append(piece)
+            pending_rows, pending_bytes = pending_rows + piece.num_rows, pending_bytes + piece.nbytes
     if pending:
         yield pa.concat_tables(pending)
 
