@@ -6,7 +6,7 @@ This is the door: everything is checked here, then ``frames_phases`` finds the c
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ from gpurefine.workers import available_memory
 NEW_COLUMNS = ("keep", "reason", "cluster", "survivor")
 
 #: Columns that decide between members of one id, as in a run, if the frame has them with such a type.
-TIE_COLUMNS = {
+TIE_COLUMNS: dict[str, Callable[[Any], bool]] = {
     "url": pd.api.types.is_string_dtype,
     "date": pd.api.types.is_datetime64_any_dtype,
     "file": pd.api.types.is_string_dtype,
@@ -84,10 +84,10 @@ def deduplicate(
     >>> refined = marked[marked["keep"]]
 
     The clusters and survivors are those of a run with the same seed over the same texts and ids: the survivor has the
-    least keyed hash of (seed, id), and ties go by the columns ``url``, ``date``, the text, ``file`` and ``offset``,
-    as far as the frame has them as strings, timestamps and whole numbers, then by position. Neither partitions nor
-    scheduler change the result. Text is read where it is; key files go to ``scratch`` (8 bytes a row and key column,
-    or a row and band) and are deleted before the call returns, also when it fails.
+    least keyed hash of (seed, id), and ties go by the columns ``url``, ``date``, the text, ``file`` and ``offset``
+    (these two together), as far as the frame has them as strings, timestamps and whole numbers, then by position.
+    Neither partitions nor scheduler change the result. Text is read where it is; key files go to ``scratch`` (8 bytes
+    a row for each key column or band) and are deleted before the call returns, also when it fails.
 
     A Dask frame is computed twice: once now for the keys, and again when the result is computed, so a frame that is
     expensive to make should be given persisted (``frame.persist()``). Rows that are then not the same, in the same
@@ -194,13 +194,18 @@ def _columns(schema: pd.DataFrame, text: Hashable, id: Hashable | None) -> Colum
         raise InputError(f"the frame already has a column {taken[0]!r}, which is added here: drop or rename it")
     if pd.api.types.is_numeric_dtype(schema[text].dtype):
         raise InputError(f"column {text!r} holds {schema[text].dtype}, expected strings: name another with text=")
-    ties = [name for name, fits in TIE_COLUMNS.items() if there.count(name) == 1 and _fits(schema[name].dtype, fits)]
-    return Columns(text, id, tuple(ties) if id is not None else ())
+    return Columns(text, id, _ties(schema) if id is not None else ())
 
 
-def _fits(dtype: Any, fits: Any) -> bool:
+def _ties(schema: pd.DataFrame) -> tuple[str, ...]:
+    dtypes = {name: schema[name].dtype for name in TIE_COLUMNS if list(schema.columns).count(name) == 1}
     # what a column of objects holds would depend on which of its rows are looked at
-    return not pd.api.types.is_object_dtype(dtype) and bool(fits(dtype))
+    ties = [
+        name for name, dtype in dtypes.items() if TIE_COLUMNS[name](dtype) and not pd.api.types.is_object_dtype(dtype)
+    ]
+    # as in tables: one without the other says nothing of where a document came from
+    placed = {"file", "offset"} <= set(ties)
+    return tuple(name for name in ties if placed or name not in ("file", "offset"))
 
 
 def _stage(kind: str, seed: int, parameters: dict[str, Any]) -> tuple[DedupStage, int]:

@@ -7,6 +7,7 @@ stays where it is. What each phase calls may run anywhere that sees the folder: 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from gpurefine.dedup.components import connect
 from gpurefine.dedup.keys import slice_rows
 from gpurefine.dedup.members import gather_members
 from gpurefine.dedup.rowgroups import row_groups
-from gpurefine.dedup.survivors import choose, plan_choice, read_removals
+from gpurefine.dedup.survivors import REMOVAL_SCHEMA, choose, plan_choice
 from gpurefine.documents import ROW_BITS, TEXT
 from gpurefine.engine.frames_emit import METADATA_SCHEMA, Emitted, keys_path, rows_path
 from gpurefine.errors import RunError
@@ -139,16 +140,31 @@ def _name_rows(partition: int, start: int, folder: Path) -> None:
 
 def decide(partitions: range, labels: Path, removal_paths: Sequence[Path], folder: Path) -> list[pa.Table]:
     """For each of some partitions the members of clusters that are its rows, as ``find`` returns them."""
-    return [_decide(partition, labels, removal_paths, folder) for partition in partitions]
-
-
-def _decide(partition: int, labels: Path, removal_paths: Sequence[Path], folder: Path) -> pa.Table:
-    begin = partition << ROW_BITS
-    groups = row_groups(labels, ["document"], "document", begin, begin + (1 << ROW_BITS))
+    borders = np.arange(partitions.start, partitions.stop + 1, dtype=np.uint64) << np.uint64(ROW_BITS)
+    span = int(borders[0]), int(borders[-1])
+    groups = row_groups(labels, ["document"], "document", *span)
     documents = np.concatenate([np.empty(0, np.uint64), *(np.asarray(group["document"]) for group in groups)])
-    removals = read_removals(removal_paths, partition)
+    removals = _removals(removal_paths, span)
+    of_documents = np.searchsorted(documents, borders)
+    of_removals = np.searchsorted(np.asarray(removals["document"]), borders)
+    return [
+        _decide(partition, documents[slice(*rows)], removals[slice(*gone)], folder)
+        for partition, rows, gone in zip(
+            partitions, itertools.pairwise(of_documents), itertools.pairwise(of_removals), strict=True
+        )
+    ]
+
+
+def _removals(paths: Sequence[Path], span: tuple[int, int]) -> pa.Table:
+    """Removals of the documents in a range, sorted by document."""
+    schema = pa.schema([REMOVAL_SCHEMA.field("document"), REMOVAL_SCHEMA.field("cluster")])
+    tables = [table for path in paths for table in row_groups(path, schema.names, "document", *span)]
+    return pa.concat_tables([schema.empty_table(), *tables]).sort_by("document")
+
+
+def _decide(partition: int, documents: np.ndarray, removals: pa.Table, folder: Path) -> pa.Table:
     keep = ~np.isin(documents, np.asarray(removals["document"]), assume_unique=True)
-    rows = (documents - np.uint64(begin)).astype(np.int64)
+    rows = (documents - np.uint64(partition << ROW_BITS)).astype(np.int64)
     # a survivor's cluster bears its own id
     own = pq.read_table(_documents_path(folder, partition), columns=["id"], use_threads=False)["id"]
     clusters = pa.chunked_array([*removals["cluster"].chunks, *own.take(pa.array(rows[keep])).chunks], TEXT)

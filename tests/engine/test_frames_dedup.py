@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import gpurefine
 from gpurefine.engine import frames_dask, frames_dedup, frames_emit
+from gpurefine.engine.tables import dedup_pipeline
 from gpurefine.errors import ConfigError, InputError, RunError
 
 NEW = ["keep", "reason", "cluster", "survivor"]
@@ -130,7 +131,7 @@ def test_a_column_called_id_holds_the_ids():
     ],
 )
 def test_between_equal_ids_the_columns_decide_that_decide_in_a_run(column, values, survivor):
-    frame = pd.DataFrame({"text": ["same"] * 3, "id": ["x"] * 3, column: values})
+    frame = pd.DataFrame({"text": ["same"] * 3, "id": ["x"] * 3, "file": "f", "offset": 0}).assign(**{column: values})
     for marked in (
         gpurefine.deduplicate(frame, "exact"),
         gpurefine.deduplicate(dd.from_pandas(frame, npartitions=3), "exact").compute(scheduler="synchronous"),
@@ -141,6 +142,46 @@ def test_between_equal_ids_the_columns_decide_that_decide_in_a_run(column, value
 def test_a_column_of_several_types_decides_nothing():
     frame = pd.DataFrame({"text": ["same"] * 3, "id": ["x"] * 3, "url": ["http://b", "http://a", 1]})
     assert gpurefine.deduplicate(frame, "exact")["keep"].tolist() == [True, False, False]
+
+
+def test_a_file_without_offsets_decides_nothing():
+    frame = pd.DataFrame({"text": ["same"] * 3, "id": ["x"] * 3, "file": list("cba")})
+    assert gpurefine.deduplicate(frame, "exact")["keep"].tolist() == [True, False, False]
+
+
+def test_a_run_over_the_same_documents_decides_the_same(tmp_path, scheduler):
+    generator = np.random.default_rng(10)
+    count = 300
+    frame = pd.DataFrame(
+        {
+            "text": generator.choice(["", *(f"text {number}" for number in range(60))], count),
+            # ids that repeat, and URLs and dates that repeat among them
+            "id": generator.choice([f"<urn:uuid:{number}>" for number in range(40)], count),
+            "url": generator.choice(["http://a", "http://b", None], count),
+            "date": pd.to_datetime(generator.choice(["2023-01-01", "2023-02-01"], count), utc=True),
+            "file": generator.choice(["one.warc.gz", "two.warc.gz"], count),
+            "offset": generator.permutation(count),
+        }
+    ).astype({"url": "str"})
+    frame.iloc[:100].to_parquet(tmp_path / "b.parquet")
+    frame.iloc[100:].to_parquet(tmp_path / "a.parquet")
+    inputs = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    pipeline = dedup_pipeline("exact", ["seed=5"])
+    run = gpurefine.run(pipeline, inputs, tmp_path / "run", scheduler=scheduler, quiet=True)
+    marked = gpurefine.deduplicate(dd.from_pandas(frame, npartitions=4), "exact", seed=5).compute()
+
+    gone, place = marked[~marked["keep"]], ["file", "offset"]
+    assert len(gone) > 200
+    reasons = run.removed()["stage"] + ":" + run.removed()["rule"]
+    removed = run.removed().assign(reason=reasons)[[*place, "reason", "cluster", "survivor"]]
+    assert rows_of(removed) == rows_of(gone[[*place, "reason", "cluster", "survivor"]])
+    assert rows_of(run.refined()[place]) == rows_of(marked[marked["keep"]][place])
+    members = pd.concat([pd.read_parquet(path) for path in sorted((tmp_path / "run" / "clusters").iterdir())])
+    assert rows_of(members[[*place, "cluster"]]) == rows_of(marked[marked["cluster"].notna()][[*place, "cluster"]])
+
+
+def rows_of(frame):
+    return sorted(frame.itertuples(index=False, name=None))
 
 
 def test_a_survivor_has_a_cluster_and_no_survivor():
