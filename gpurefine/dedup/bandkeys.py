@@ -121,9 +121,11 @@ class BandKeyFile:
         blocks, rest = divmod(len(self.file.rows) - 1, self.bands + 1)
         rows = self.file.rows[1 : len(self.file.rows) - rest].reshape(blocks, self.bands + 1)
         self.blocks = rows[:, 0].copy()
-        runs = [np.empty(0, np.uint64), *self._slices(self.bands, JOIN_KEYS)]
-        self.runs = np.concatenate(runs)[: 2 * (sum(map(len, runs)) // 2)].reshape(-1, 2)
-        if rest or (rows[:, :-1] != self.blocks[:, None]).any() or self.runs[:, 1].sum() != self.blocks.sum():
+        fits = not rest and (rows[:, :-1] == self.blocks[:, None]).all() and not (rows[:, -1] % 2).any()
+        if fits:
+            runs = [np.empty(0, np.uint64), *self._slices(self.bands, JOIN_KEYS)]
+            self.runs = np.concatenate(runs).reshape(-1, 2)
+        if not fits or self.runs[:, 1].sum() != self.blocks.sum():
             raise DamagedFileError(self.path, "its blocks do not fit together")
 
     @property
