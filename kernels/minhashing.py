@@ -9,15 +9,16 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from gpurefine.kernels.scalar import mix64
-
 #: Odd, with irregular bits: the second multiplier of MurmurHash3's 64-bit finaliser, and 2**64 over the golden ratio.
 _MULTIPLIER, _GOLDEN = 0xFF51AFD7ED558CCD, 0x9E3779B97F4A7C15
 
 
 @numba.njit(inline="always")
 def fold(value, word):
-    """Take one more uint64 into a running uint64: a bijection of either while the other stays the same."""
+    """Take one more uint64 into a running uint64: a bijection of either while the other stays the same.
+
+    A high bit of a word reaches all others only after two folds more.
+    """
     value = (value ^ word) * np.uint64(_MULTIPLIER)
     return value ^ (value >> np.uint64(32))
 
@@ -31,7 +32,7 @@ def begin_key(band):
 @numba.njit(inline="always")
 def finish_key(value):
     """The key of a band (uint64) from its folded minima; never 0, which says that there is none."""
-    value = mix64(value)
+    value = fold(fold(value, np.uint64(0)), np.uint64(0))
     return value | np.uint64(value == np.uint64(0))
 
 
@@ -48,4 +49,4 @@ def finish_shingle(value):
     All 32 bits depend on all units. A hash function of the form ``a * x + b`` needs that: on regular numbers such as
     token ids, the estimates of short texts would scatter several times as much as those of independent functions.
     """
-    return np.uint32(mix64(value) >> np.uint64(32))
+    return np.uint32(fold(fold(value, np.uint64(0)), np.uint64(0)) >> np.uint64(32))

@@ -10,7 +10,7 @@ from gpurefine.kernels.scalar import WHITE_SPACE, decode_utf8, hash_bytes
 
 #: sha256 of the modules whose functions are compiled into the kernels below. Numba keeps machine code for as long as
 #: the text of this file is the same, so a change in one must show here: see tests/kernels/test_kernel_cache.py.
-COMPILED_FROM = "7480b642d1028135dac4f384b7ad87dbb8a5edbfc760f518910abf85ba92a3a0"
+COMPILED_FROM = "d0f074058a4f73577819048c9d941fea240db3ba3afc6cf187ff7cd10df791ad"
 
 
 @numba.njit(nogil=True, cache=True)

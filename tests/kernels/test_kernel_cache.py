@@ -44,7 +44,8 @@ def test_all_kept_kernels_are_known():
         "components": set(),
         "numbersets": {"components", "scalar"},
         "gpt2": {"scalar", "grouping", "bytepairs", "pretokens"},
-        "minhash": {"lanes", "minhashing", "scalar"},
+        "minhash": {"lanes", "minhashing"},
+        "normalise": {"grouping", "scalar"},
         "shingles": {"minhashing", "scalar"},
         "tags": set(),
     }
