@@ -1,0 +1,79 @@
+"""The command ``dedup``: what it prints, what it refuses, and that it plans without writing."""
+
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import gpurefine
+from gpurefine.cli import main
+
+CLI = [sys.executable, "-m", "gpurefine", "dedup"]
+
+
+def call(*arguments, **options):
+    return subprocess.run([*CLI, *map(str, arguments)], capture_output=True, text=True, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with two tables, one that is none, and one without texts."""
+    folder = tmp_path_factory.mktemp("tables")
+    for number in range(2):
+        pq.write_table(
+            pa.table({"text": [f"text {i}" for i in range(60)], "extra": [1] * 60}), folder / f"{number}.parquet"
+        )
+    (folder / "lines.jsonl").write_text('{"text": "a"}\n')
+    pq.write_table(pa.table({"content": ["a"], "key": [1]}), folder / "content.table")
+    return folder
+
+
+def test_dedup_prints_the_waterfall_and_goes_on_from_where_it_was(folder, tmp_path):
+    command = ["exact", folder / "?.parquet", "-o", tmp_path / "run", "--workers", "1", "--set", "seed=3", "--quiet"]
+    for _ in range(2):
+        done = call(*command)
+        assert done.returncode == 0, done.stderr
+        assert "dedup-exact: 120 records" in done.stdout
+        assert "kept 60 documents" in done.stdout
+        assert "GPT-2" not in done.stdout
+    run = gpurefine.open_run(tmp_path / "run")
+    assert run.manifest["pipeline"]["seed"] == 3
+    assert list(run.refined()["extra"]) == [1] * 60
+    other = call(*command, "--set", "seed=4")
+    assert other.returncode == 2
+    assert "seed (3 -> 4)" in other.stderr
+
+
+def test_the_plan_knows_the_number_of_rows_and_writes_nothing(folder, tmp_path):
+    done = call("exact", folder / "?.parquet", "--plan", "--memory", "1GiB", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "120" in done.stdout
+    assert "2 partitions" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["exakt", "0.parquet", "-o", "out"], "no kind of dedup is called 'exakt': known are exact"),
+        (["exact", "0.parquet"], "name the run directory by -o"),
+        (["exact", "0.parquet", "-o", "out", "--bands", "14"], "no parameter 'bands'"),
+        (["exact", "0.parquet", "-o", "out", "--set", "input.text_colum=x"], "did you mean 'text_column'"),
+        (["exact", "0.parquet", "-o", "out", "--set", "input.text_column=x"], "no column 'x'; it has text, extra"),
+        (["exact", "content.table", "-o", "out"], "no column 'text'; it has content, key: choose one by --set input."),
+        (["exact", "lines.jsonl", "-o", "out"], "lines.jsonl is no Parquet file"),
+        (["exact", ".", "-o", "out"], "./*.parquet"),
+        (["exact", "nothing-*", "-o", "out"], "no such input: nothing-*"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(arguments, words, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["gpurefine", "dedup", *arguments])
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main()
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.count("\n") == 1
+    assert not (folder / "out").exists()
