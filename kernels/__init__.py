@@ -17,6 +17,7 @@ from gpurefine.kernels.cpu.gpt2 import (
 )
 from gpurefine.kernels.cpu.lanes import LANES
 from gpurefine.kernels.cpu.minhash import band_keys, minima
+from gpurefine.kernels.cpu.normalise import normalise_text
 from gpurefine.kernels.cpu.numbersets import (
     BITMAP_BITS,
     count_members,
@@ -53,6 +54,7 @@ __all__ = [
     "list_members",
     "merged_lengths",
     "minima",
+    "normalise_text",
     "place_bitmaps",
     "rank_members",
     "shingle_hashes",
