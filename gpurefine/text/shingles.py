@@ -6,21 +6,20 @@ takes 5 GPT-2 tokens of normalised text.
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from gpurefine.kernels import character_units, shingle_hashes, word_units
-from gpurefine.kernels.scalar import WHITE_SPACE
-from gpurefine.text.characters import CODE_POINTS, character_classes
+from gpurefine.text.characters import character_classes
 from gpurefine.text.normalise import normalise
+from gpurefine.text.unicode import Punctuation
 
 if TYPE_CHECKING:
     from gpurefine.text.gpt2 import Gpt2Tokenizer
 
-#: ``gpt2``: tokens of GPT-2's vocabulary. ``word``: maximal runs without white space. ``char``: code points.
+#: ``gpt2``: tokens of GPT-2's vocabulary. ``word``: maximal runs without white space (``str.isspace``). ``char``: code points.
 Unit = Literal["gpt2", "word", "char"]
 
 #: The time for a shingle grows with its units.
@@ -60,7 +59,7 @@ class Shingler:
         n: int,
         *,
         normalise: bool = True,
-        punctuation: Literal["blank", "delete"] = "blank",
+        punctuation: Punctuation = "blank",
         tokenizer: Gpt2Tokenizer | None = None,
     ) -> None:
         self.unit, self.n = parse_shingle(f"{unit}-{n}")
@@ -87,17 +86,7 @@ class Shingler:
         if self.unit == "gpt2":
             units, starts = self.tokenizer.tokens(data, offsets)
         elif self.unit == "word":
-            # normalised text has single blanks and may still hold control characters, which are no blanks
-            units, starts = word_units(data, offsets, _only_blanks() if self.normalised else character_classes())
+            units, starts = word_units(data, offsets, character_classes())
         else:
             units, starts = character_units(data, offsets)
         return shingle_hashes(units, starts, self.n)
-
-
-@functools.cache
-def _only_blanks() -> np.ndarray:
-    """Class bits of code points where nothing but the blank is white space."""
-    table = np.zeros(CODE_POINTS, np.uint8)
-    table[ord(" ")] = WHITE_SPACE
-    table.flags.writeable = False
-    return table
