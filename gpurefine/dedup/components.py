@@ -34,9 +34,9 @@ LABEL_SCHEMA = pa.schema([pa.field("document", pa.uint64(), False), pa.field("ro
 BYTES_A_DOCUMENT = 12
 #: A bitmap with its id, ranks and slots, for each 4,096 neighbouring numbers with a document that has an edge.
 BYTES_A_BITMAP = (1 << BITMAP_BITS) // 8 + 8 + (1 << BITMAP_BITS) // 64 * 2 + 4 + 16
-#: Edges that are worked on at a time; with the writing of the labels some 90 MiB.
+#: Edges that are worked on at a time; with the writing of the labels some 64 MiB.
 CHUNK_EDGES = 1 << 18
-LABEL_ROWS = 1 << 20
+LABEL_ROWS = 1 << 18
 LEAST_BITMAPS = 64
 
 
