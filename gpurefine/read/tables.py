@@ -72,7 +72,7 @@ def read_table(
     Raises
     ------
     RunError
-        if the file is damaged, naming it
+        if the file cannot be read to its end, naming it
     """
     try:
         with pq.ParquetFile(file.path, buffer_size=READ_BUFFER, page_checksum_verification=True) as source:
@@ -87,7 +87,7 @@ def read_table(
                 yield table
     except (OSError, ValueError, InputError, pa.ArrowException) as error:
         raise RunError(
-            f"cannot read {file.path}: {error}; the file is damaged: put it right or leave it out, then use --fresh"
+            f"cannot read {file.path}: {error}; put it right and give the same command, or leave it out and use --fresh"
         ) from None
 
 
@@ -98,12 +98,12 @@ def recut(tables: Iterable[pa.Table], rows: int = BATCH_ROWS, size: int = BATCH_
     for table in tables:
         for piece in _pieces(table, rows, size):
             if pending and (pending_rows + piece.num_rows > rows or pending_bytes + piece.nbytes > size):
-                yield pa.concat_tables(pending)
+                yield pa.concat_tables(pending).combine_chunks()
                 pending, pending_rows, pending_bytes = [], 0, 0
             pending.append(piece)
             pending_rows, pending_bytes = pending_rows + piece.num_rows, pending_bytes + piece.nbytes
     if pending:
-        yield pa.concat_tables(pending)
+        yield pa.concat_tables(pending).combine_chunks()
 
 
 def _pieces(table: pa.Table, rows: int, size: int) -> Iterator[pa.Table]:

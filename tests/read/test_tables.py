@@ -128,13 +128,13 @@ def damaged(path, **writer):
 
 def test_damage_in_the_middle_names_the_file(tmp_path):
     path = damaged(tmp_path / "t.parquet", compression="zstd", write_page_checksum=True)
-    with pytest.raises(RunError, match=r"t\.parquet: .*damaged.*--fresh"):
+    with pytest.raises(RunError, match=r"cannot read \S*t\.parquet: .*--fresh"):
         read(path)
 
 
 def test_damage_that_breaks_lengths_of_texts_names_the_file(tmp_path):
     path = damaged(tmp_path / "t.parquet", compression="none")
-    with pytest.raises(RunError, match=r"t\.parquet: .*damaged.*--fresh"):
+    with pytest.raises(RunError, match=r"cannot read \S*t\.parquet: .*--fresh"):
         read(path)
 
 
