@@ -89,11 +89,12 @@ def deduplicate(
     Neither partitions nor scheduler change the result. Text is read where it is; key files go to ``scratch`` (8 bytes
     a row for each key column or band) and are deleted before the call returns, also when it fails.
 
-    A Dask frame is computed twice: once now for the keys, and again when the result is computed, so a frame that is
-    expensive to make should be given persisted (``frame.persist()``). Rows that are then not the same, in the same
-    order, raise a RunError. It runs on the scheduler that Dask is set to; with a ``distributed.Client`` all workers
-    must see ``scratch``. The result holds the decisions in memory (some 50 bytes for each member of a cluster); its
-    partitions, divisions and types are those of ``frame``. A pandas frame takes one core.
+    A Dask frame is computed twice: once now for the keys, and again when the result is computed. Give one that is
+    expensive to make persisted (``frame.persist()``), and so one whose rows come in another order each time, as they
+    do behind a merge or shuffle of Dask: rows that are not those of the first time raise a RunError. It runs on the
+    scheduler that Dask is set to; with a ``distributed.Client`` all workers must see ``scratch``. The result holds the
+    decisions in memory: row, cluster and whether it stays, for each member of a cluster. Its partitions, divisions and
+    types are those of ``frame``. A pandas frame takes one core.
 
     Parameters
     ----------

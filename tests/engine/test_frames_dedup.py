@@ -287,6 +287,7 @@ def test_dask_gives_what_pandas_gives_with_the_same_partitions(partitions):
     assert marked["cluster"].nunique().compute() == 23
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
 def test_partitions_of_files_are_read_by_the_columns_needed(tmp_path):
     frame = pd.DataFrame({"text": [f"text {number % 5}" for number in range(40)], "wide": "w", "url": "u", "id": "i"})
     dd.from_pandas(frame, npartitions=4).to_parquet(tmp_path / "frame")
