@@ -19,7 +19,8 @@ from gpurefine.text.unicode import Punctuation
 if TYPE_CHECKING:
     from gpurefine.text.gpt2 import Gpt2Tokenizer
 
-#: ``gpt2``: tokens of GPT-2's vocabulary. ``word``: maximal runs without white space (``str.isspace``). ``char``: code points.
+#: ``gpt2``: tokens of GPT-2's vocabulary. ``word``: maximal runs without white space (``str.isspace``).
+#: ``char``: code points.
 Unit = Literal["gpt2", "word", "char"]
 
 #: The time for a shingle grows with its units.
