@@ -65,10 +65,16 @@ class TableWriter:
     """Writes one Parquet file in pieces; it bears its name only after ``close``.
 
     Use it as a context manager: leaving it by an exception deletes the unfinished file.
+
+    Parameters
+    ----------
+    path : final name
+    schema : of the table
+    row_group_bytes : rows are gathered to row groups of about so many bytes in memory
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path, self.schema = path, schema
+    def __init__(self, path: Path, schema: pa.Schema, row_group_bytes: int = ROW_GROUP_BYTES) -> None:
+        self.path, self.schema, self._row_group_bytes = path, schema, row_group_bytes
         self.rows = 0
         self._pending: list[pa.Table] = []
         self._pending_bytes = 0
@@ -79,11 +85,11 @@ class TableWriter:
         )
 
     def write(self, table: pa.Table) -> None:
-        """Append rows; they reach the disk in row groups of some ``ROW_GROUP_BYTES``."""
+        """Append rows; they reach the disk when a row group is full."""
         self.rows += table.num_rows
         self._pending.append(table)
         self._pending_bytes += table.nbytes
-        if self._pending_bytes >= ROW_GROUP_BYTES:
+        if self._pending_bytes >= self._row_group_bytes:
             self._write_pending()
 
     def close(self, footer: dict[str, Any]) -> int:

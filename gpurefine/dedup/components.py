@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpurefine.dedup.columnfile import ColumnFile
+from gpurefine.dedup.rowgroups import SEARCHED_ROW_GROUP_BYTES
 from gpurefine.errors import RunError
 from gpurefine.kernels import (
     BITMAP_BITS,
@@ -34,9 +35,9 @@ LABEL_SCHEMA = pa.schema([pa.field("document", pa.uint64(), False), pa.field("ro
 BYTES_A_DOCUMENT = 12
 #: A bitmap with its id, ranks and slots, for each 4,096 neighbouring numbers with a document that has an edge.
 BYTES_A_BITMAP = (1 << BITMAP_BITS) // 8 + 8 + (1 << BITMAP_BITS) // 64 * 2 + 4 + 16
-#: Edges that are worked on at a time; with the writing of the labels some 64 MiB.
+#: Edges that are worked on at a time; with the writing of the labels some 24 MiB.
 CHUNK_EDGES = 1 << 18
-LABEL_ROWS = 1 << 18
+LABEL_ROWS = 1 << 16
 LEAST_BITMAPS = 64
 
 
@@ -83,7 +84,7 @@ def connect(edge_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str
     clusters = int(flatten(parent))
     numbers = documents.numbers()
     counts = {"documents": len(numbers), "clusters": clusters}
-    with TableWriter(out_path, LABEL_SCHEMA) as writer:
+    with TableWriter(out_path, LABEL_SCHEMA, SEARCHED_ROW_GROUP_BYTES) as writer:
         for begin in range(0, len(numbers), LABEL_ROWS):
             part = slice(begin, begin + LABEL_ROWS)
             writer.write(pa.table([numbers[part], numbers[parent[part]]], schema=LABEL_SCHEMA))

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpurefine.dedup.hashing import keyed_hash
-from gpurefine.dedup.rowgroups import row_groups
+from gpurefine.dedup.rowgroups import SEARCHED_ROW_GROUP_BYTES, row_groups
 from gpurefine.documents import ROW_BITS, TEXT
 from gpurefine.errors import RunError
 from gpurefine.write import TableWriter
@@ -71,7 +71,7 @@ def gather_members(
         if a file is damaged or a label has no document
     """
     counts = {"members": 0, "bytes": 0}
-    with TableWriter(out_path, MEMBER_SCHEMA) as writer:
+    with TableWriter(out_path, MEMBER_SCHEMA, SEARCHED_ROW_GROUP_BYTES) as writer:
         pending: list[pa.Table] = []
         pending_bytes = 0
         for members in _members(labels_path, partitions, seed):

@@ -11,6 +11,9 @@ import pyarrow.parquet as pq
 
 from gpurefine.errors import RunError
 
+#: Size of a row group in a file of which parts are looked for: so much is read to find a single row.
+SEARCHED_ROW_GROUP_BYTES = 1 << 20
+
 
 def row_groups(
     path: Path, columns: Sequence[str], by: str | None = None, first: int = 0, last: int = 1 << 63

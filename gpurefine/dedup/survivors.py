@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpurefine.dedup.members import MEMBER_SCHEMA, RUN_BYTES
-from gpurefine.dedup.rowgroups import row_groups
+from gpurefine.dedup.rowgroups import SEARCHED_ROW_GROUP_BYTES, row_groups
 from gpurefine.documents import ROW_BITS, TEXT
 from gpurefine.errors import RunError
 from gpurefine.write import TableWriter, read_footer
@@ -220,7 +220,7 @@ class _RemovalWriter:
     """Removals on their way to their file, sorted by document a run at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = TableWriter(path, REMOVAL_SCHEMA)
+        self._writer = TableWriter(path, REMOVAL_SCHEMA, SEARCHED_ROW_GROUP_BYTES)
         self._pending: list[pa.Table] = []
         self._pending_bytes = 0
 

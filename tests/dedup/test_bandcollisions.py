@@ -241,7 +241,7 @@ MEASURE = """
 """
 
 #: What connect takes beside its budget, for edges that are read and labels that are written, however many there are.
-BESIDES = 80 * MIB
+BESIDES = 40 * MIB
 
 
 @pytest.mark.parametrize(

@@ -136,4 +136,4 @@ def test_memory_is_twelve_bytes_a_document_and_some_room_to_work(tmp_path):
         writer.write_slice([[pairs[0]], [pairs[1]]])
     growth, documents = measure(MEASURE, small, tmp_path / "large", tmp_path / "labels.parquet")
     assert documents == 20_000_000
-    assert growth < connect_bytes(documents) + 128 * MIB
+    assert growth < connect_bytes(documents, documents >> 12) + 40 * MIB
