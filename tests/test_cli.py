@@ -74,7 +74,16 @@ def test_plan_shows_steps_and_writes_nothing(demo, tmp_path):
     crawl = next((output / "crawl").glob("*.warc.gz"))
     done = call("plan", "refinedweb", crawl, "--set", "urls.blocklist=off", "--memory", "1GiB", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for word in ("step 0: read, urls, extract", "step 1: apply dedup.exact", "memory", "disk", "ms a page", "lid.176"):
+    for word in (
+        "step 0: read, urls, extract",
+        "step 1: apply dedup.minhash",
+        "3,600 bytes of keys a document",
+        "collide tasks: 1",
+        "memory",
+        "disk",
+        "ms a page",
+        "lid.176",
+    ):
         assert word in done.stdout, word
     assert not list(tmp_path.iterdir())
 

@@ -18,7 +18,7 @@ def test_presets_load_and_name_their_stages():
         assert pipeline.description
     refinedweb = load_pipeline("refinedweb")
     assert [stage.name for stage in refinedweb.stages] == [
-        "urls", "extract", "language", "repetition", "quality", "lines", "dedup.exact",
+        "urls", "extract", "language", "repetition", "quality", "lines", "dedup.minhash",
     ]  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def test_broken_yaml_names_file_and_line(tmp_path):
 
 def test_every_kind_is_found_by_its_file_name():
     kinds = known_kinds()
-    assert {"urls", "extract", "language", "repetition", "quality", "lines", "dedup.exact"} <= set(kinds)
+    assert {"urls", "extract", "language", "repetition", "quality", "lines", "dedup.exact", "dedup.minhash"} <= set(kinds)
     for kind in kinds:
         assert find_stage(kind).kind == kind
 

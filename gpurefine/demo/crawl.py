@@ -52,6 +52,7 @@ def demo_pages() -> list[Page]:
     pages = [
         *ordinary.kept_pages(articles, KEPT_ARTICLES),
         *ordinary.duplicate_pages(articles),
+        *ordinary.near_duplicate_pages(articles),
         *ordinary.foreign_pages(),
         *ordinary.judged_url_pages(articles),
         *damaged.unreadable_pages(articles),
@@ -69,13 +70,13 @@ def expected_reasons() -> dict[str, str]:
     """What the preset with the demo's block list makes of each page, by URL: ``kept`` or ``stage:rule``.
 
     Two kinds of pages are not in it: those whose gzip member is broken, which are removed as ``read:damaged`` without
-    their URL, and those with a text of several, of which one is kept: see ``duplicate_groups``.
+    their URL, and those whose text, or nearly that, several have, of which one is kept: see ``duplicate_groups``.
     """
     return {page.url: page.reason for page in demo_pages() if not page.zeroed and page.group is None}
 
 
 def duplicate_groups() -> dict[str, list[str]]:
-    """URLs of the pages that have one text, by the name of their group; one of each is kept."""
+    """URLs of the pages that have one text or nearly one, by the name of their group; one of each is kept."""
     groups: dict[str, list[str]] = {}
     for page in demo_pages():
         if page.group is not None:

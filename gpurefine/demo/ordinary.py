@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gpurefine.demo import templates
-from gpurefine.demo.prose import Article, foreign_article
+from gpurefine.demo.prose import MONTHS, Article, foreign_article
 from gpurefine.demo.records import Page
 
 KEPT = "kept"
-DUPLICATE = "dedup.exact:duplicate"
+DUPLICATE = "dedup.minhash:duplicate"
 
 #: (language, how its pages are encoded and declared); one page each. An empty header leaves it to the meta element.
 FOREIGN_PAGES = (
@@ -27,6 +28,9 @@ LANGUAGE_CODES = {
 
 #: Groups of pages with one text: their sizes. One page of each group is kept.
 DUPLICATE_GROUPS = (2, 3, 5)
+
+#: Groups of pages whose texts differ in one sentence at the end: their sizes. One page of each group is kept.
+NEAR_DUPLICATE_GROUPS = (2, 4)
 
 #: Addresses and what refuses them. "kept" are the near misses: a word or a path that is not enough.
 JUDGED_URLS = (
@@ -69,6 +73,17 @@ def duplicate_pages(articles: Iterator[Article]) -> Iterator[Page]:
             template = templates.SAME_TEXT[copy % len(templates.SAME_TEXT)]
             url = f"https://copies{copy}.example/of-{size}/{_slug(article.title)}"
             yield Page(url, DUPLICATE, template(article, "en").encode(), group=f"copies-{size}")
+
+
+def near_duplicate_pages(articles: Iterator[Article]) -> Iterator[Page]:
+    """Groups of pages that reprint one article, each with a sentence of its own at the end."""
+    for size in NEAR_DUPLICATE_GROUPS:
+        article = next(articles)
+        for copy in range(size):
+            source = f"This article was first printed in the paper of {MONTHS[copy]}, and we thank those who sent it."
+            reprint = replace(article, paragraphs=(*article.paragraphs, source))
+            url = f"https://reprints{copy}.example/of-{size}/{_slug(article.title)}"
+            yield Page(url, DUPLICATE, templates.plain(reprint, "en").encode(), group=f"reprints-{size}")
 
 
 def foreign_pages() -> Iterator[Page]:

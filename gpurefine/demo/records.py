@@ -36,7 +36,7 @@ class Page:
     warc_headers : further lines of the WARC header
     http : the whole HTTP block instead of one made of the fields above
     zeroed : the middle of its gzip member is overwritten with zero bytes, so that its URL is lost as well
-    group : pages of one group have the same text, and one of them is kept
+    group : pages of one group have the same text or nearly the same, and one of them is kept
     """
 
     url: str

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gpurefine.dedup.keys import write_key_file
-from gpurefine.documents import DOCUMENT_SCHEMA, Batch, document_numbers
+from gpurefine.dedup.keys import open_key_writer
+from gpurefine.documents import DOCUMENT_SCHEMA, Batch
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import RunError
@@ -48,36 +48,40 @@ def read_documents(path: Path, fingerprint: str, schema: pa.Schema = DOCUMENT_SC
 
 
 class KeyCollector:
-    """Keys of the kept documents, numbered by their row in the file of kept documents; without a dedup, of none."""
+    """Keys of the kept documents, numbered by their row in the file of kept documents; without a dedup, of none.
 
-    def __init__(self, dedup: DedupStage | None, partition: int, tools: StageTools) -> None:
-        self._dedup, self._partition, self._tools = dedup, partition, tools
-        self._keys: list[np.ndarray] = []
+    Used with ``with``; the file at ``path`` is there after ``close`` or at the end.
+    """
+
+    def __init__(self, dedup: DedupStage | None, partition: int, tools: StageTools, path: Path) -> None:
+        self._dedup, self._tools = dedup, tools
+        self._writer = None if dedup is None else open_key_writer(path, dedup.key_columns, dedup.key_bands, partition)
 
     def add(self, batch: Batch) -> None:
         """Take the keys of the next documents."""
-        if self._dedup is not None:
-            self._keys.append(self._dedup.keys(batch, self._tools.tool(self._dedup)))
+        if self._dedup is not None and self._writer is not None:
+            self._writer.add(self._dedup.keys(batch, self._tools.tool(self._dedup)))
 
-    def write(self, path: Path) -> None:
-        """Write the key file."""
-        assert self._dedup is not None
-        names = self._dedup.key_columns
-        columns = [
-            np.concatenate([keys[i] for keys in self._keys]) if self._keys else np.zeros(0, np.uint64)
-            for i in range(len(names))
-        ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_key_file(path, columns, document_numbers(self._partition, len(columns[0])), names)
+    def close(self) -> None:
+        """Write what is held and finish the file."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def __enter__(self) -> KeyCollector:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._writer is not None:
+            self._writer.__exit__(*error)
 
 
 def emit_again(
     root: str, step: int, partition: int, fingerprint: str, dedup: DedupStage, tools: StageTools
 ) -> dict[str, int]:
     """Write the key file of a partition from the documents that it left; returns how many these are."""
-    store, keys, documents = RunStore(root), KeyCollector(dedup, partition, tools), 0
-    for table in read_documents(store.documents(step, partition, last=False), fingerprint):
-        keys.add(Batch(from_arrow(table)))
-        documents += table.num_rows
-    keys.write(store.keys(step, partition))
+    store, documents = RunStore(root), 0
+    with KeyCollector(dedup, partition, tools, store.keys(step, partition)) as keys:
+        for table in read_documents(store.documents(step, partition, last=False), fingerprint):
+            keys.add(Batch(from_arrow(table)))
+            documents += table.num_rows
     return {"documents": documents}

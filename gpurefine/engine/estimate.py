@@ -91,8 +91,8 @@ def _dedup_lines(dedup: DedupStage, documents: int, partitions: int, budget: int
         f"{'twice (small files are joined)' if joined else 'once'}, then read {times}"
     )
     yield (
-        f"  {dedup.name}: {len(tasks)} collide tasks that hold up to {_size(budget)} each (half of the memory budget "
-        f"over the workers); connecting takes {LABEL_BYTES} bytes for each document that has a duplicate, at most "
+        f"  {dedup.name}: collide tasks: {len(tasks)}, of up to {_size(budget)} each (half of the memory budget over "
+        f"the workers); connecting takes {LABEL_BYTES} bytes for each document that has a duplicate, at most "
         f"{_size(documents * LABEL_BYTES)} of {_size(task_memory(memory, 1))}"
     )
 

@@ -32,12 +32,11 @@ from gpurefine.engine.plan import Partition, Step
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import RunError
-from gpurefine.frames import from_arrow, strings, text_buffers, to_arrow
+from gpurefine.frames import from_arrow, text_buffers, to_arrow
 from gpurefine.read.batches import SplitCounts, read_batches
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.options import InputOptions
 from gpurefine.read.tables import read_table
-from gpurefine.resources.models import encode_gpt2
 from gpurefine.write import TableWriter, read_footer
 
 #: Kept documents of a step that a dedup follows also carry the hash of their text, for ties between survivors.
@@ -129,7 +128,6 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
     store, step = RunStore(task.root), task.step
     counts = Counts(task.fingerprint, step.index, task.partition.index, task.partition.start)
     removed: Counter[str] = Counter()
-    keys = KeyCollector(step.dedup_after, task.partition.index, tools)
     paths = {"removed": store.removed(step.index, task.partition.index)}
     if task.output.stats:
         paths["stats"] = store.stats(step.index, task.partition.index)
@@ -138,6 +136,8 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
         kept_writer = stack.enter_context(TableWriter(kept_path, _kept_schema(task)))
         removed_writer = stack.enter_context(TableWriter(paths["removed"], REMOVED_SCHEMA))
         stats_writer = stack.enter_context(TableWriter(paths["stats"], STATS_SCHEMA)) if "stats" in paths else None
+        key_path = store.keys(step.index, task.partition.index)
+        keys = stack.enter_context(KeyCollector(step.dedup_after, task.partition.index, tools, key_path))
         for batch, gone in _batches(task, counts):
             result = run_chain(
                 step.map_stages,
@@ -161,8 +161,7 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
         if stats_writer is not None:
             siblings[paths["stats"]] = stats_writer.close({"fingerprint": task.fingerprint})
         if step.dedup_after is not None:
-            key_path = store.keys(step.index, task.partition.index)
-            keys.write(key_path)
+            keys.close()
             siblings[key_path] = key_path.stat().st_size
         counts.siblings = {str(path.relative_to(store.root)): size for path, size in siblings.items()}
         counts.seconds = round(time.monotonic() - began, 3)
@@ -266,8 +265,7 @@ def _write_kept(
     # a column that the frame does not have is null: n_tokens where none are counted, and the hash until it is made
     table = to_arrow(frame, _kept_schema(task))
     if step.last and task.output.tokens:
-        encoding = tools.encoding()
-        tokens = pa.array([len(encode_gpt2(encoding, text or "")) for text in strings(frame["text"])], pa.int64())
+        tokens = pa.array(tools.tokenizer().count(*text_buffers(frame["text"])), pa.int64())
         counts.tokens += pc.sum(tokens).as_py()
         table = _replace(table, "n_tokens", tokens)
     elif step.dedup_after is not None:

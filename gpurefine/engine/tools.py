@@ -9,8 +9,9 @@ from typing import Any
 from distributed import WorkerPlugin
 
 from gpurefine.errors import RunError
-from gpurefine.resources.models import gpt2_encoding
+from gpurefine.resources.models import gpt2_tokenizer
 from gpurefine.stages.base import DedupStage, MapStage, Resources
+from gpurefine.text.gpt2 import Gpt2Tokenizer
 
 
 class StageTools(WorkerPlugin):
@@ -26,7 +27,7 @@ class StageTools(WorkerPlugin):
         self.resources = resources
         self.provided = dict(provided or {})
         self._tools: dict[str, Any] = {}
-        self._encoding: Any = None
+        self._tokenizer: Gpt2Tokenizer | None = None
 
     def tool(self, stage: MapStage | DedupStage) -> Any:
         """What ``stage.open`` returned in this worker.
@@ -53,11 +54,11 @@ class StageTools(WorkerPlugin):
                 "put back what it began with and give the same command, or use --fresh to start over"
             )
 
-    def encoding(self) -> Any:
-        """The GPT-2 tokeniser."""
-        if self._encoding is None:
-            self._encoding = gpt2_encoding(self.resources)
-        return self._encoding
+    def tokenizer(self) -> Gpt2Tokenizer:
+        """GPT-2's, for token counts."""
+        if self._tokenizer is None:
+            self._tokenizer = gpt2_tokenizer(self.resources)
+        return self._tokenizer
 
     def teardown(self, worker: Any = None) -> None:
         """Close every tool that can be closed."""
@@ -69,4 +70,4 @@ class StageTools(WorkerPlugin):
 
     def __getstate__(self) -> dict[str, Any]:
         # a copy that travels to a worker starts with nothing open
-        return {"resources": self.resources, "provided": self.provided, "_tools": {}, "_encoding": None}
+        return {"resources": self.resources, "provided": self.provided, "_tools": {}, "_tokenizer": None}

@@ -16,6 +16,7 @@ from gpurefine.errors import ResourceError
 from gpurefine.resources.cache import Resources, sha256_of
 from gpurefine.resources.download import FetchError, read_known, write_whole
 from gpurefine.resources.registry import MODELS, KnownFile
+from gpurefine.text.gpt2 import Gpt2Tokenizer
 
 GPT2_TOKENS = 50_257
 
@@ -105,6 +106,17 @@ def fetch_models(resources: Resources, names: Iterable[str] | None = None) -> li
     return fetched
 
 
+def gpt2_tokenizer(resources: Resources) -> Gpt2Tokenizer:
+    """GPT-2's tokenizer with the vocabulary in the cache; nothing is fetched.
+
+    Raises
+    ------
+    ResourceError
+        if the file is not in the cache or is damaged
+    """
+    return Gpt2Tokenizer(_gpt2_ranks(resources))
+
+
 def gpt2_encoding(resources: Resources) -> tiktoken.Encoding:
     """GPT-2's byte-level BPE (50,257 tokens; Radford et al. 2019), built from ``gpt2-vocab.bpe`` in the cache.
 
@@ -116,10 +128,7 @@ def gpt2_encoding(resources: Resources) -> tiktoken.Encoding:
     ResourceError
         if the file is not in the cache or is damaged
     """
-    path = model_path("gpt2-vocab.bpe", resources)
-    if not _is_whole(path, MODELS["gpt2-vocab.bpe"]):
-        raise ResourceError(f"{path} is damaged: delete it and run `gpurefine fetch models`")
-    ranks = merge_ranks(path.read_text("utf-8"))
+    ranks = _gpt2_ranks(resources)
     return tiktoken.Encoding(
         "gpt2",
         pat_str=r50k_pat_str,
@@ -157,6 +166,13 @@ def merge_ranks(vocabulary: str) -> dict[bytes, int]:
         left, _, right = line.partition(" ")
         ranks[bytes(byte_of[character] for character in left + right)] = len(ranks)
     return ranks
+
+
+def _gpt2_ranks(resources: Resources) -> dict[bytes, int]:
+    path = model_path("gpt2-vocab.bpe", resources)
+    if not _is_whole(path, MODELS["gpt2-vocab.bpe"]):
+        raise ResourceError(f"{path} is damaged: delete it and run `gpurefine fetch models`")
+    return merge_ranks(path.read_text("utf-8"))
 
 
 def _cached(model: KnownFile, resources: Resources) -> Path:

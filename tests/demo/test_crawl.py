@@ -16,7 +16,7 @@ from gpurefine.demo.crawl import (
     expected_reasons,
     write_demo_crawl,
 )
-from gpurefine.demo.ordinary import DUPLICATE, DUPLICATE_GROUPS, KEPT
+from gpurefine.demo.ordinary import DUPLICATE, DUPLICATE_GROUPS, KEPT, NEAR_DUPLICATE_GROUPS
 from gpurefine.demo.records import JUNK, Page, chunked, http_block, warc_bytes
 
 
@@ -79,8 +79,9 @@ def test_each_page_has_its_own_address_and_the_counts_add_up(pages):
     assert set(expected_reasons()) == single
     counts = expected_counts()
     assert counts.total() == len(pages) + JUNK_REGIONS
-    assert counts[DUPLICATE] == sum(DUPLICATE_GROUPS) - len(DUPLICATE_GROUPS)
-    assert sorted(map(len, duplicate_groups().values())) == sorted(DUPLICATE_GROUPS)
+    sizes = [*DUPLICATE_GROUPS, *NEAR_DUPLICATE_GROUPS]
+    assert counts[DUPLICATE] == sum(sizes) - len(sizes)
+    assert sorted(map(len, duplicate_groups().values())) == sorted(sizes)
     assert 0.4 < counts["kept"] / counts.total() < 0.7
 
 

@@ -75,7 +75,7 @@ def test_the_run_object_explains_and_samples(whole):
 
 
 def test_duplicates_name_cluster_and_survivor(whole):
-    removed = whole.removed("dedup.exact")
+    removed = whole.removed("dedup.minhash")
     kept = whole.refined(columns=["id", "text"]).set_index("id")["text"]
     clusters = whole.clusters()
     assert len(removed) > 0
@@ -84,7 +84,8 @@ def test_duplicates_name_cluster_and_survivor(whole):
     assert found["duplicates"] == len(removed)
     assert found["clusters"] == clusters["cluster"].nunique()
     for row in removed.itertuples():
-        assert kept[row.survivor] == row.text
+        # reprints differ in one sentence at the end
+        assert kept[row.survivor].rsplit("\n", 1)[0] == row.text.rsplit("\n", 1)[0]
         assert row.cluster == row.survivor
         assert (clusters["survivor"] == row.survivor).sum() == row.value
 
@@ -126,7 +127,7 @@ def test_five_files_in_reversed_order_with_one_worker_change_nothing(demo_crawl,
     )
     other = gpurefine.run("refinedweb", files[::-1], tmp_path / "b", overrides=options, workers=1, quiet=True)
     assert one.summary()["records"] > 100
-    assert len(one.removed("dedup.exact")) > 0
+    assert len(one.removed("dedup.minhash")) > 0
     assert_same_results(one, other)
 
 
@@ -175,7 +176,7 @@ def test_annotate_removes_nothing_that_has_a_text(whole, demo_crawl, options, sc
     assert len(stats) >= len(run.refined())
     normal = whole.removed(columns=["id", "file", "offset", "stage", "rule"])
     told = stats.merge(normal, on=["file", "offset"])
-    told = told[~told["stage"].isin(["read", "extract", "dedup.exact"])]
+    told = told[~told["stage"].isin(["read", "extract", "dedup.minhash"])]
     assert len(told) > 50
     assert (told["removed_by"] == told["stage"] + ":" + told["rule"]).all()
 
@@ -319,7 +320,7 @@ def test_a_real_crawl_in_five_copies_is_one_answer(shared_data, tmp_path):
     )
     assert one.summary()["records"] == 2_200
     # each page five times, so four of five leave as duplicates of the fifth
-    assert one.summary()["removed"]["dedup.exact:duplicate"] >= 4 * one.summary()["kept"]
+    assert one.summary()["removed"]["dedup.minhash:duplicate"] >= 4 * one.summary()["kept"]
     assert not one.summary()["removed_by_machine_limits"]
     assert_same_results(one, other)
 
