@@ -6,8 +6,8 @@ import pytest
 
 from gpurefine.dedup.permutations import permutations
 from gpurefine.frames import string_column, text_buffers
-from gpurefine.kernels import band_keys, minima, shingle_hashes, word_units
-from gpurefine.text.characters import character_classes
+from gpurefine.kernels import band_keys, minima, shingle_hashes
+from gpurefine.text.shingles import Shingler
 
 SIMILARITIES = (0.05, 0.1, 0.5, 0.8, 0.95)
 #: Shingles of a set -> pairs of sets; the slow test takes twenty times as many.
@@ -105,10 +105,9 @@ def jaccard(left, right):
 def edited_texts(shared_data):
     """Real texts and edits of them: hashes of word 5-grams, starts, and pairs (edit, text it was made of) of rows."""
     frame = pd.read_parquet(shared_data / "labels" / "graded_edits.parquet")
-    words = word_units(*text_buffers(string_column(frame["text"].str.lower())), character_classes())
+    hashes, starts = Shingler("word", 5).shingles(*text_buffers(string_column(frame["text"])))
     row_of = {name: row for row, name in enumerate(frame["id"])}
     pairs = [(row, row_of[base]) for row, base in enumerate(frame["base"]) if base in row_of and row_of[base] != row]
-    hashes, starts = shingle_hashes(*words, 5)
     return hashes, starts, np.array(pairs)
 
 
