@@ -46,6 +46,18 @@ def test_dedup_prints_the_waterfall_and_goes_on_from_where_it_was(folder, tmp_pa
     assert "seed (3 -> 4)" in other.stderr
 
 
+def test_dedup_by_minhash_with_parameters(folder, scheduler, tmp_path, monkeypatch, capsys):
+    options = ["--bands", "5", "--set", "rows=2", "--shingle", "char-3", "--set", "dedup.minhash.hash_seed=9"]
+    arguments = ["minhash", str(folder / "?.parquet"), "-o", str(tmp_path / "run"), "--scheduler", scheduler, *options]
+    monkeypatch.setattr(sys, "argv", ["gpurefine", "dedup", *arguments])
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main()
+    (stage,) = gpurefine.open_run(tmp_path / "run").manifest["pipeline"]["stages"]
+    parameters = stage["dedup.minhash"]
+    assert [parameters[name] for name in ("bands", "rows", "shingle", "hash_seed")] == [5, 2, "char-3", 9]
+    assert "dedup-minhash: 120 records" in capsys.readouterr().out
+
+
 def test_the_plan_knows_the_number_of_rows_and_writes_nothing(folder, tmp_path):
     done = call("exact", folder / "?.parquet", "--plan", "--memory", "1GiB", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -57,7 +69,7 @@ def test_the_plan_knows_the_number_of_rows_and_writes_nothing(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["exakt", "0.parquet", "-o", "out"], "no kind of dedup is called 'exakt': known are exact"),
+        (["exakt", "0.parquet", "-o", "out"], "no kind of dedup is called 'exakt': known are exact, minhash"),
         (["exact", "0.parquet"], "name the run directory by -o"),
         (["exact", "0.parquet", "-o", "out", "--bands", "14"], "no parameter 'bands'"),
         (["exact", "0.parquet", "-o", "out", "--set", "input.text_colum=x"], "did you mean 'text_column'"),
@@ -66,6 +78,9 @@ def test_the_plan_knows_the_number_of_rows_and_writes_nothing(folder, tmp_path):
         (["exact", "lines.jsonl", "-o", "out"], "lines.jsonl is no Parquet file"),
         (["exact", ".", "-o", "out"], "./*.parquet"),
         (["exact", "nothing-*", "-o", "out"], "no such input: nothing-*"),
+        (["minhash", "0.parquet", "-o", "out", "--bands", "0"], "bands"),
+        (["minhash", "0.parquet", "-o", "out", "--shingle", "words"], "shingle"),
+        (["minhash", "0.parquet", "-o", "out", "--rows", "20", "--set", "permutations=10"], "permutations=9000"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(arguments, words, folder, monkeypatch, capsys):

@@ -129,6 +129,65 @@ def test_one_answer(exact, inputs, scheduler, tmp_path, how):
     assert refined_table(run).sort_by("n").equals(refined_table(exact).sort_by("n"))
 
 
+def near_duplicates(rows, seed):
+    """Texts of which some differ from others in a word or two, with some that have no word."""
+    generator = random.Random(seed)
+    words = [f"w{i}" for i in range(500)]
+    originals = [generator.choices(words, k=60) for _ in range(rows // 5)]
+    result = []
+    for _ in range(rows):
+        text = list(generator.choice(originals))
+        for _ in range(generator.choice([0, 1, 2, 30])):
+            text[generator.randrange(60)] = generator.choice(words)
+        result.append(generator.choice([" ".join(text)] * 9 + [None, "", " .,!"]))
+    return result
+
+
+def test_minhash_is_one_answer_and_keeps_what_has_no_text(scheduler, tmp_path):
+    """Against bands that are compared pairwise in plain Python, for two cuts."""
+    rows = 240
+    given = pa.table({"n": pa.array(range(rows)), "text": near_duplicates(rows, 1)})
+    pq.write_table(given, tmp_path / "a.parquet", row_group_size=20)
+    overrides = ["bands=6", "rows=3", "shingle=word-2"]
+    runs = [
+        dedup(tmp_path / "a.parquet", tmp_path / str(size), scheduler, "minhash", overrides, partition_bytes=size)
+        for size in (1, 1 << 40)
+    ]
+    assert_same_results(*runs)
+    tables = [refined_table(run).sort_by("n") for run in runs]
+    assert tables[0].equals(tables[1])
+    kept = dict(zip(tables[0]["n"].to_pylist(), tables[0]["text"].to_pylist(), strict=True))
+    assert len(kept) + len(runs[0].removed()) == rows
+    clusters = expected_clusters(given["text"].to_pylist(), dedup_pipeline("minhash", overrides).stages[0])
+    found = runs[0].clusters().groupby("cluster")["offset"].agg(frozenset)
+    assert set(found) == {cluster for cluster in clusters if len(cluster) > 1}
+    assert rows // 4 < len(kept) < rows - rows // 4
+    without = [row for row, text in enumerate(given["text"].to_pylist()) if not text or text == " .,!"]
+    assert len(without) > 20
+    assert set(without) <= kept.keys()
+    assert {kept[row] for row in without} == {None, "", " .,!"}
+    assert set(runs[0].clusters()["evidence"]) == {"minhash"}
+
+
+def expected_clusters(texts, stage):
+    """Rows that are connected by equal band keys, found pairwise; rows without a key are alone."""
+    from gpurefine.dedup.keys import NO_KEY
+    from gpurefine.documents import Batch
+    from gpurefine.frames import string_column
+    from gpurefine.resources.cache import default_resources
+
+    keys = stage.keys(Batch(pd.DataFrame({"text": string_column(texts)})), stage.open(default_resources(offline=True)))
+    clusters = [{row} for row in range(len(texts))]
+    for one in range(len(texts)):
+        for other in range(one):
+            equal = (keys[:, one] == keys[:, other]) & (keys[:, one] != NO_KEY)
+            if equal.any() and clusters[one] is not clusters[other]:
+                clusters[one] |= clusters[other]
+                for row in clusters[other]:
+                    clusters[row] = clusters[one]
+    return {frozenset(cluster) for cluster in clusters}
+
+
 def every_type(rows):
     """A column of each type that Parquet holds, with nulls."""
     numbers = [None if i % 5 == 4 else i for i in range(rows)]
@@ -311,7 +370,7 @@ def test_parameters_of_the_stage_and_of_the_pipeline():
     ):
         with pytest.raises(ConfigError, match=words):
             dedup_pipeline("exact", overrides)
-    with pytest.raises(ConfigError, match="no kind of dedup is called 'exakt': known are exact"):
+    with pytest.raises(ConfigError, match="no kind of dedup is called 'exakt': known are exact, minhash"):
         dedup_pipeline("exakt")
 
 
