@@ -210,7 +210,6 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="file for the result, as Markdown")
     options = parser.parse_args()
     logger.disable("datatrove")
-    os.environ["TQDM_DISABLE"] = "1"
     words, split = partial(ours, bands=BANDS, rows=ROWS, shingle="word-5"), WhiteSpace()
     runs: dict[str, Run] = {
         "gpurefine, 14 x 8, words": words,

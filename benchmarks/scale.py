@@ -51,7 +51,7 @@ def watch(command: list[str], work: Path) -> Watched:
     """Run a command and look at its processes, and at the key files in ``work``, until it ends."""
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     worker = together = key_bytes = looks = 0
-    driver = psutil.Popen(command)
+    driver = psutil.Popen(command, stdout=subprocess.DEVNULL)
     while driver.poll() is None:
         sizes = [_resident(process) for process in [driver, *_children(driver)]]
         worker, together = max([worker, *sizes[1:]]), max(together, sum(sizes))
@@ -165,7 +165,7 @@ def measure(count: int, options: argparse.Namespace, folder: Path) -> tuple[dict
     }
     rows = truth_rows(label, base, rate)
     shutil.rmtree(folder)
-    return figures, rows, next(line.strip() for line in planned.splitlines() if "key files" in line)
+    return figures, rows, next(line.strip() for line in planned.splitlines() if "of keys" in line)
 
 
 def figure_rows(runs: list[dict[str, float]]) -> list[list[str]]:
