@@ -19,8 +19,8 @@ from gpurefine.dedup.linking import EdgeWriter, chunk_rows, slots_for, table_row
 from gpurefine.errors import DamagedFileError, RunError
 from gpurefine.kernels import link_band_keys
 
-#: The table of parents, 4 bytes a document, takes at most this share of the budget. Documents beyond it are not known
-#: to be connected: their edges are all written.
+#: The table of parents, 4 bytes a document, takes at most one such part of the budget. Of documents beyond it nothing
+#: is remembered: their edges are all written.
 FOREST_SHARE = 4
 
 
@@ -43,7 +43,8 @@ def collide_bands(bands: range, passes: int, key_paths: Sequence[Path], out_path
     passes : how often each band is read
     key_paths : all key files, with bands
     out_path : edge file (``ColumnFile`` with columns left, right) of document numbers
-    budget : bytes for the table, the forest, keys and edges
+    budget : bytes for the table, the forest, keys and edges; the indexes of the key files, 24 bytes a slice (with 450
+        bands some 0.7 bytes a document), come on top
 
     Returns
     -------
