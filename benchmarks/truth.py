@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations, pairwise
 
@@ -48,32 +50,43 @@ def pairs_of(cluster: np.ndarray) -> set[tuple[int, int]]:
     return {pair for rows in members.values() for pair in combinations(rows, 2)}
 
 
-def connected(keys: np.ndarray, no_key: int = 0) -> np.ndarray:
-    """Labels of the components of documents that share a key in a band, the slow and obvious way.
-
-    Parameters
-    ----------
-    keys : uint64, (bands, n); ``no_key`` collides with nothing
-    """
-    parent = list(range(keys.shape[1]))
+def components(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
+    """Labels of the connected components of ``count`` documents."""
+    parent = list(range(count))
 
     def root(row: int) -> int:
         while parent[row] != row:
             row = parent[row]
         return row
 
-    for band in keys:
-        first: dict[int, int] = {}
-        for row, key in enumerate(band.tolist()):
-            if key != no_key:
-                one, other = sorted((root(first.setdefault(key, row)), root(row)))
-                parent[other] = one
-    return labels(root(row) for row in range(len(parent)))
+    for pair in pairs:
+        one, other = sorted(map(root, pair))
+        parent[other] = one
+    return labels(map(root, range(count)))
 
 
 def jaccard(one: frozenset, other: frozenset) -> float:
     """Jaccard similarity of two sets; two empty ones have none."""
     return len(one & other) / len(one | other) if one or other else 0.0
+
+
+def similar_pairs(sets: Sequence[frozenset], least: float) -> list[tuple[int, int]]:
+    """All pairs of sets with a Jaccard similarity of ``least`` or more.
+
+    Two sets that are so similar share one of their rarest members, as many as may be missing and one more, so only
+    sets that do are compared (prefix filter: Chaudhuri et al. 2006).
+    """
+    frequency = Counter(member for members in sets for member in members)
+    holders: dict[object, list[int]] = defaultdict(list)
+    found = []
+    for row, members in enumerate(sets):
+        rarest = sorted(members, key=lambda member: (frequency[member], member))
+        prefix = rarest[: len(members) - math.ceil(least * len(members)) + 1]
+        near = {other for member in prefix for other in holders[member]}
+        found += [(other, row) for other in sorted(near) if jaccard(members, sets[other]) >= least]
+        for member in prefix:
+            holders[member].append(row)
+    return found
 
 
 def shingle_set(units: Sequence, n: int = 5) -> frozenset:

@@ -41,9 +41,19 @@ def test_rand_index_is_the_definition_over_all_pairs(truth, both):
     assert truth.pairs_of(labels[0]) == together[0]
 
 
-def test_components_join_over_bands_and_not_over_missing_keys(truth):
-    keys = np.array([[1, 1, 2, 0, 0], [5, 6, 6, 0, 7]], np.uint64)
-    assert truth.connected(keys).tolist() == [0, 0, 0, 1, 2]
+def test_components_join_chains(truth):
+    assert truth.components(6, [(4, 1), (2, 4), (5, 3)]).tolist() == [0, 1, 1, 2, 1, 2]
+
+
+@given(st.lists(st.frozensets(st.integers(0, 12), max_size=10), max_size=12), st.sampled_from([0.3, 0.5, 0.8, 1.0]))
+@example([frozenset(range(10)), frozenset(range(8))], 0.8)
+def test_similar_pairs_are_those_of_all_comparisons(truth, sets, least):
+    every = [
+        (one, other)
+        for one, other in combinations(range(len(sets)), 2)
+        if sets[one] | sets[other] and len(sets[one] & sets[other]) / len(sets[one] | sets[other]) >= least
+    ]
+    assert sorted(truth.similar_pairs(sets, least)) == every
 
 
 def test_similarity_by_hand(truth):
