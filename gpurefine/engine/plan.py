@@ -13,7 +13,7 @@ from types import MappingProxyType
 from gpurefine.config import Pipeline
 from gpurefine.errors import ConfigError
 from gpurefine.read.inputs import InputFile
-from gpurefine.read.splits import plan_row_groups, plan_splits
+from gpurefine.read.splits import plan_rows, plan_splits
 from gpurefine.stages.base import DedupStage, MapStage
 
 #: Largest partition of the first step, in bytes of input file: some thousand pages, a minute of extraction.
@@ -54,8 +54,8 @@ class Partition:
     Attributes
     ----------
     index : position in the step
-    file, begin, end, start : step 0: the split ``[begin, end)`` of input number ``file``, in bytes, of a table in row
-        groups; ``start`` is set when the split's first record is known to begin there
+    file, begin, end, start : step 0: the split ``[begin, end)`` of input number ``file``, in bytes, of a table in
+        rows; ``start`` is set when the split's first record is known to begin there
     sources : later steps: the partitions of the step before that are joined here
     """
 
@@ -151,19 +151,19 @@ def split_bytes(total: int, workers: int) -> int:
 
 
 def first_partitions(
-    inputs: Sequence[InputFile], size: int, row_groups: Mapping[int, Sequence[int]] = MappingProxyType({})
+    inputs: Sequence[InputFile], size: int, row_groups: Mapping[int, Sequence[tuple[int, int]]] = MappingProxyType({})
 ) -> list[Partition]:
     """Partitions of step 0: each input cut into splits of some ``size`` bytes, an empty file into one split.
 
     Parameters
     ----------
-    row_groups : of each table among the inputs, by its number, the bytes of its row groups
+    row_groups : of each table among the inputs, by its number, rows and bytes of its row groups
     """
     splits = [
         (number, begin, end)
         for number, file in enumerate(inputs)
         for begin, end in (
-            plan_row_groups(row_groups[number], size) if number in row_groups else plan_splits(file.size, size)
+            plan_rows(row_groups[number], size) if number in row_groups else plan_splits(file.size, size)
         )
     ]
     return [Partition(index, file, begin, end) for index, (file, begin, end) in enumerate(splits)]

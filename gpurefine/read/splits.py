@@ -1,6 +1,6 @@
 """Ranges of input files: how they are cut, and how ranges read apart are made to fit together.
 
-A table is cut at row groups, a WARC anywhere: a split of it is read from the first byte in its range that looks like a
+A table is cut between rows, a WARC anywhere: a split of it is read from the first byte in its range that looks like a
 record start, and a page that contains a WARC can look like one. So each split says where its first record began and
 where its last one ended, and where the end of one is not the start of the next, the next is read again from there.
 """
@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+
+#: Most ranges into which one row group is cut: whoever reads a range decodes the rows of its row group before it, too.
+MOST_PARTS = 16
 
 
 def plan_splits(size: int, split_bytes: int) -> list[tuple[int, int]]:
@@ -21,24 +24,27 @@ def plan_splits(size: int, split_bytes: int) -> list[tuple[int, int]]:
     return [(begin, min(begin + split_bytes, size)) for begin in range(0, size, split_bytes)] or [(0, 0)]
 
 
-def plan_row_groups(sizes: Sequence[int], split_bytes: int) -> list[tuple[int, int]]:
-    """Cut a table into ranges ``(begin, end)`` of row groups of at most ``split_bytes``, or of one that is larger.
+def plan_rows(row_groups: Sequence[tuple[int, int]], split_bytes: int) -> list[tuple[int, int]]:
+    """Cut a table into ranges of rows ``(begin, end)`` of some ``split_bytes``, at row groups where these are smaller.
 
     Parameters
     ----------
-    sizes : bytes of each row group
+    row_groups : rows and bytes of each
 
     Returns
     -------
-    The ranges in order; a table without row groups has the one range (0, 0)
+    The ranges in order, adjoining; a table without rows has the one range (0, 0)
     """
-    borders, filled = [0], 0
-    for index, size in enumerate(sizes):
-        if index > borders[-1] and filled + size > split_bytes:
-            borders.append(index)
+    borders, row, filled = [0], 0, 0
+    for rows, size in row_groups:
+        if row > borders[-1] and filled + size > split_bytes:
+            borders.append(row)
             filled = 0
-        filled += size
-    return list(itertools.pairwise([*borders, len(sizes)]))
+        parts = max(1, min(MOST_PARTS, rows, -(-size // split_bytes)))
+        borders += [row + rows * part // parts for part in range(1, parts)]
+        filled = filled + size if parts == 1 else size // parts
+        row += rows
+    return list(itertools.pairwise([*borders, row]))
 
 
 def next_correction(splits: Sequence[tuple[int, int, int | None, int | None]]) -> tuple[int, int] | None:

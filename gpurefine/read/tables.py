@@ -1,7 +1,7 @@
-"""Tables (Parquet) as input: a range of row groups -> batches of documents.
+"""Tables (Parquet) as input: a range of rows -> batches of documents.
 
-A table has texts already, so it enters a run behind ``extract``. A partition is a range of row groups; unlike a split
-of a WARC it cannot begin in the wrong place. ``columns.py`` says which column is what.
+A table has texts already, so it enters a run behind ``extract``. A partition is a range of rows; unlike a split of a
+WARC it cannot begin in the wrong place. ``columns.py`` says which column is what.
 """
 
 from __future__ import annotations
@@ -33,32 +33,38 @@ def count_rows(file: InputFile) -> int:
     return pq.read_metadata(file.path).num_rows
 
 
-def row_group_sizes(file: InputFile) -> list[int]:
-    """Bytes of the file that each row group takes, estimated by their uncompressed sizes (or rows, where none is told).
+def row_groups(file: InputFile) -> list[tuple[int, int]]:
+    """Rows of each row group, and bytes of the file that it takes.
 
-    Their sum is at most the size of the file; a file without rows has none.
+    The bytes are estimated by uncompressed sizes (or rows, where a writer told none); their sum is at most the file's.
     """
-    return _sizes(pq.read_metadata(file.path), file.size)
+    return _row_groups(pq.read_metadata(file.path), file.size)
 
 
-def _sizes(metadata: pq.FileMetaData, size: int) -> list[int]:
+def _row_groups(metadata: pq.FileMetaData, size: int) -> list[tuple[int, int]]:
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    weights = [group.total_byte_size for group in groups]
-    if min(weights, default=0) <= 0:
-        weights = [group.num_rows for group in groups]
+    rows = [group.num_rows for group in groups]
+    weights = [group.total_byte_size if group.num_rows else 0 for group in groups]
+    if any(weight <= 0 < count for weight, count in zip(weights, rows, strict=True)):
+        weights = rows
     total = max(1, sum(weights))
-    return [size * weight // total for weight in weights]
+    return [(count, size * weight // total) for count, weight in zip(rows, weights, strict=True)]
+
+
+def row_groups_of(inputs: Sequence[InputFile]) -> dict[int, Sequence[tuple[int, int]]]:
+    """Rows and bytes of row groups by the number of the input, for all tables among the inputs."""
+    return {number: row_groups(file) for number, file in enumerate(inputs) if file.kind == "parquet"}
 
 
 def read_table(
     file: InputFile, begin: int, end: int, options: InputOptions, others: pa.Schema, counts: SplitCounts
 ) -> Iterator[pa.Table]:
-    """Read the row groups ``[begin, end)`` of a table, in order.
+    """Read the rows ``[begin, end)`` of a table, in order.
 
     Parameters
     ----------
     file : the input file
-    begin, end : numbers of row groups
+    begin, end : numbers of rows
     options : which columns hold text, id and URL
     others : what ``check_tables`` returned for all files of the run
     counts : records and bytes are filled while the iterator runs
@@ -76,19 +82,36 @@ def read_table(
     """
     try:
         with pq.ParquetFile(file.path, buffer_size=READ_BUFFER, page_checksum_verification=True) as source:
-            metadata = source.metadata
-            counts.bytes = sum(_sizes(metadata, file.size)[begin:end])
-            first_row = sum(metadata.row_group(index).num_rows for index in range(begin))
             columns = map_columns(source.schema_arrow, options, file.path)
-            documents = _Documents(file, options, columns, others, first_row)
-            rows = source.iter_batches(READ_ROWS, row_groups=range(begin, end), use_threads=False)
-            for table in recut(map(documents.make, rows)):
+            documents = _Documents(file, options, columns, others, begin)
+            for table in recut(map(documents.make, _rows(source, begin, end, file.size, counts))):
                 counts.records += table.num_rows
                 yield table
     except (OSError, ValueError, InputError, pa.ArrowException) as error:
         raise RunError(
             f"cannot read {file.path}: {error}; put it right and give the same command, or leave it out and use --fresh"
         ) from None
+
+
+def _rows(source: pq.ParquetFile, begin: int, end: int, size: int, counts: SplitCounts) -> Iterator[pa.RecordBatch]:
+    """The rows ``[begin, end)`` of a file of ``size`` bytes, a few at a time; ``counts.bytes`` is their share of it."""
+    chosen, first = [], 0
+    row = 0
+    for index, (rows, bytes_) in enumerate(_row_groups(source.metadata, size)):
+        low, high = max(begin - row, 0), min(end - row, rows)
+        if low < high:
+            first = first if chosen else row
+            chosen.append(index)
+            counts.bytes += bytes_ * high // rows - bytes_ * low // rows
+        row += rows
+    row = first
+    for batch in source.iter_batches(READ_ROWS, row_groups=chosen, use_threads=False):
+        low, high = max(begin - row, 0), min(end - row, len(batch))
+        if low < high:
+            yield batch.slice(low, high - low)
+        row += len(batch)
+        if row >= end:
+            return
 
 
 def recut(tables: Iterable[pa.Table], rows: int = BATCH_ROWS, size: int = BATCH_BYTES) -> Iterator[pa.Table]:
@@ -166,8 +189,3 @@ def _valid_text(column: pa.Array) -> pa.Array:
         values = column.cast(pa.large_binary()).to_pylist()
         return pa.array([None if value is None else value.decode("utf-8", "replace") for value in values], TEXT)
     return column
-
-
-def row_groups_of(inputs: Sequence[InputFile]) -> dict[int, Sequence[int]]:
-    """Sizes of row groups by the number of the input, for all tables among the inputs."""
-    return {number: row_group_sizes(file) for number, file in enumerate(inputs) if file.kind == "parquet"}

@@ -1,7 +1,9 @@
 """Steps and partitions: every stage in one step, every byte in one split, every file in one partition."""
 
+import itertools
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gpurefine.config import pipeline_from_data
@@ -82,18 +84,25 @@ def test_splits_cover_each_file_once(sizes, size):
         assert (splits[-1][1] if splits else 0) == n
 
 
-@given(st.lists(st.integers(0, 50), max_size=30), st.integers(1, 100))
-def test_a_table_is_cut_at_row_groups(sizes, size):
-    """Each row group once and in order; partitions are full, and exceed the size only with one row group."""
-    partitions = first_partitions([WARC, TABLE], size, {1: sizes})
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 50)), max_size=30), st.integers(1, 100))
+@example([(0, 0)], 1)
+@example([(1000, 3000)], 1)
+def test_a_table_is_cut_at_row_groups_and_inside_of_large_ones(row_groups, size):
+    """Each row once and in order; a range exceeds the size by at most a row group's rounding, or is one of 16 of it."""
+    partitions = first_partitions([WARC, TABLE], size, {1: row_groups})
     assert partitions[0].end == 1
     ranges = [range(p.begin, p.end) for p in partitions[1:]]
-    assert [group for cut in ranges for group in cut] == list(range(len(sizes)))
+    assert [row for cut in ranges for row in cut] == list(range(sum(rows for rows, _ in row_groups)))
     assert len(ranges) >= 1
-    for cut, following in zip(ranges, [*ranges[1:], None], strict=True):
-        assert len(cut) <= 1 or sum(sizes[group] for group in cut) <= size
-        if following:
-            assert sum(sizes[group] for group in cut) + sizes[following[0]] > size
+    # bytes of a row, group by group, and the rows at which groups begin
+    weights = [n / rows for rows, n in row_groups for _ in range(rows)]
+    largest = max(weights, default=0)
+    cut_small = all(rows == 0 or n <= min(16, rows) * size for rows, n in row_groups)
+    for cut in ranges:
+        assert not cut_small or sum(weights[row] for row in cut) <= size + largest + 1
+    begins = {0, *itertools.accumulate(rows for rows, _ in row_groups)}
+    if all(n <= size for _, n in row_groups):
+        assert {cut.start for cut in ranges} <= begins
 
 
 @given(st.lists(st.integers(0, 100), max_size=40), st.integers(1, 150))
