@@ -16,6 +16,9 @@ from gpurefine.errors import ConfigError, ResourceError
 
 BACKENDS = ("auto", "cpu", "gpu")
 
+#: Share of the free memory that is planned with when ``--memory`` is not given.
+MEMORY_SHARE = 0.7
+
 #: Seconds to wait for a scheduler that is running to answer.
 CONNECT_TIMEOUT = 20
 #: Seconds to wait for the first worker of a scheduler that is running.
@@ -25,6 +28,11 @@ WORKER_TIMEOUT = 30
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def planned_memory(memory: int | None = None) -> int:
+    """Bytes that keys and tables may take: what is asked for, or a share of what is free."""
+    return memory or int(available_memory() * MEMORY_SHARE)
 
 
 def available_memory() -> int:

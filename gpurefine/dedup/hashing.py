@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import xxhash
 
 from gpurefine.frames import text_buffers
@@ -34,6 +35,12 @@ def text_hashes(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     digests = b"".join(xxhash.xxh3_128_digest(view[begin:end]) for begin, end in itertools.pairwise(ends))
     words = np.frombuffer(digests, ">u8").astype(np.uint64).reshape(-1, 2)
     return np.ascontiguousarray(words[:, 0]), np.ascontiguousarray(words[:, 1])
+
+
+def text_digests(column: pd.Series) -> pa.Array:
+    """The hashes of ``text_hashes`` as canonical digests: binary(16), (n,)."""
+    digests = np.stack(text_hashes(column), axis=1).astype(">u8").tobytes()
+    return pa.Array.from_buffers(pa.binary(16), len(column), [None, pa.py_buffer(digests)])
 
 
 def keyed_hash(seed: int, ids: Iterable[str]) -> np.ndarray:

@@ -17,11 +17,10 @@ from gpurefine.config import find_stage, known_kinds, pipeline_from_data
 from gpurefine.engine.frames_emit import Columns, ToolPool, emit
 from gpurefine.engine.frames_phases import Call, call_in, find, join_decisions, scratch_folder
 from gpurefine.engine.plan import task_memory
-from gpurefine.engine.run import MEMORY_SHARE
 from gpurefine.errors import ConfigError, InputError
 from gpurefine.resources.cache import default_resources
 from gpurefine.stages.base import DedupStage
-from gpurefine.workers import available_memory
+from gpurefine.workers import planned_memory
 
 #: The columns that a deduplicated frame has more than it had.
 NEW_COLUMNS = ("keep", "reason", "cluster", "survivor")
@@ -145,7 +144,7 @@ def deduplicate(
         seed=seed,
         columns=columns,
         pool_arguments=(resources, {stage.name: stage.provide(resources)}),
-        memory=memory or int(available_memory() * MEMORY_SHARE),
+        memory=planned_memory(memory),
         scratch=None if scratch is None else Path(scratch).absolute(),
     )
     if isinstance(frame, pd.DataFrame):

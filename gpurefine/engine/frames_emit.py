@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import xxhash
 
-from gpurefine.dedup.hashing import text_hashes
+from gpurefine.dedup.hashing import text_digests
 from gpurefine.dedup.keys import open_key_writer
 from gpurefine.dedup.members import METADATA
 from gpurefine.documents import TEXT, Batch
@@ -149,9 +149,7 @@ def _metadata(part: pd.DataFrame, columns: Columns, batch: Batch) -> pa.Table:
     """What the choice of survivors asks for; ids that are positions are filled in later, and nothing else matters."""
     values: dict[str, pa.Array] = {}
     if columns.id is not None:
-        high, low = text_hashes(batch.frame["text"])
-        digests = np.stack([high, low], axis=1).astype(">u8").tobytes()
-        values["text_hash"] = pa.Array.from_buffers(pa.binary(16), len(part), [None, pa.py_buffer(digests)])
+        values["text_hash"] = text_digests(batch.frame["text"])
         values["id"] = pa.array(batch.frame["id"])
         for name in columns.ties:
             values[name] = pa.array(part[name], from_pandas=True).cast(METADATA_SCHEMA.field(name).type, safe=False)

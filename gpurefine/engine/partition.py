@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpurefine.config import OutputOptions
-from gpurefine.dedup.hashing import text_hashes
+from gpurefine.dedup.hashing import text_digests
 from gpurefine.dedup.survivors import read_removals
 from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, REMOVED_SCHEMA, ROW_BITS, Batch
 from gpurefine.engine.chain import STATS_SCHEMA, TAKEN_OVER, run_chain
@@ -269,10 +269,7 @@ def _write_kept(
         counts.tokens += pc.sum(tokens).as_py()
         table = _replace(table, "n_tokens", tokens)
     elif step.dedup_after is not None:
-        high, low = text_hashes(frame["text"])
-        digests = np.stack([high, low], axis=1).astype(">u8").tobytes()
-        hashes = pa.Array.from_buffers(pa.binary(16), len(frame), [None, pa.py_buffer(digests)])
-        table = _replace(table, TEXT_HASH.name, hashes)
+        table = _replace(table, TEXT_HASH.name, text_digests(frame["text"]))
     writer.write(table)
 
 

@@ -24,10 +24,7 @@ from gpurefine.read.inputs import InputFile, check_inputs, find_inputs
 from gpurefine.resources.cache import default_resources
 from gpurefine.resources.models import provide_model
 from gpurefine.stages.base import Resources
-from gpurefine.workers import available_cores, available_memory, choose_backend, open_client
-
-#: Share of the free memory that a run plans with when ``--memory`` is not given.
-MEMORY_SHARE = 0.7
+from gpurefine.workers import available_cores, choose_backend, open_client, planned_memory
 
 #: Packages whose version can change a result.
 DECIDING_PACKAGES = (
@@ -186,7 +183,7 @@ def prepare(
             }
         ),
         workers=count,
-        memory=memory or int(available_memory() * MEMORY_SHARE),
+        memory=planned_memory(memory),
         split_size=partition_bytes or split_bytes(sum(file.size for file in files), count),
     )
 
