@@ -1,6 +1,6 @@
 """MinHash on texts whose duplicates are known: what is found, what is missed, and what the formula foretells.
 
-    python benchmarks/labelled.py LABELS [--shingle word-5] [--show 5] [--write benchmarks/results/labelled.md]
+    python benchmarks/labelled.py LABELS [--shingle gpt2-5 word-5] [--show 5] [--write benchmarks/results/labelled.md]
 
 LABELS is a folder with four Parquet files (id, text, cluster):
 
@@ -229,17 +229,11 @@ def largest_difference(edits: Labelled, stage: MinHash) -> float:
     return float(np.abs(edits.similarity(pairs) - [jaccard(hashed[a], hashed[b]) for a, b in pairs]).max())
 
 
-def main() -> None:
-    """Read the arguments, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("labels", type=Path, help="folder with the four Parquet files")
-    parser.add_argument("--shingle", default="gpt2-5", choices=["gpt2-5", "word-5"])
-    parser.add_argument("--show", type=int, default=0, help="print so many pairs that differ from the truth")
-    parser.add_argument("--write", type=Path, help="file for the tables, as Markdown")
-    options = parser.parse_args()
-    stages = [MinHash(bands=bands, rows=rows, shingle=options.shingle) for bands, rows in SETTINGS]
+def section(folder: Path, shingle: str, show: int) -> list[str]:
+    """All measures with one kind of shingle, as Markdown."""
+    stages = [MinHash(bands=bands, rows=rows, shingle=shingle) for bands, rows in SETTINGS]
     news, pages, edits, extractors = (
-        load(options.labels / f"{name}.parquet", column, options.shingle)
+        load(folder / f"{name}.parquet", column, shingle)
         for name, column in (
             ("news_articles_1000", "cluster"),
             ("medium_text", "cluster80"),
@@ -247,11 +241,11 @@ def main() -> None:
             ("extractors_181", "cluster"),
         )
     )
-    rows = news_rows(news, stages) + page_rows(pages, stages, options.show) + extractor_rows(extractors, stages)
-    lines = [
-        f"Shingles: `{options.shingle}`. Bands x rows:",
+    rows = news_rows(news, stages) + page_rows(pages, stages, show) + extractor_rows(extractors, stages)
+    return [
+        f"## Shingles `{shingle}`",
         "",
-        *markdown(["", *(f"{bands} x {rows}" for bands, rows in SETTINGS)], rows),
+        *markdown(["bands x rows", *(f"{bands} x {rows}" for bands, rows in SETTINGS)], rows),
         "",
         "Share of pairs (base, variant) caught by an equal key in some band, beside the formula's, and their "
         "difference in standard deviations:",
@@ -259,13 +253,27 @@ def main() -> None:
         *graded_table(edits, stages),
         "",
         f"Over all pairs and {FAMILIES} other families of hash functions, mean difference in standard deviations: "
-        + "; ".join(other_families(edits, bands, rows, options.shingle) for bands, rows in SETTINGS[1:])
+        + "; ".join(other_families(edits, bands, rows, shingle) for bands, rows in SETTINGS[1:])
         + ".",
         "",
         "Largest difference of a pair's similarity by the 32-bit shingles that are hashed and by Python's sets: "
         f"{largest_difference(edits, stages[0]):.4f}.",
+        "",
     ]
-    text = "\n".join(["# MinHash on labelled texts", "", *describe(), "", *lines, ""])
+
+
+def main() -> None:
+    """Read the arguments, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("labels", type=Path, help="folder with the four Parquet files")
+    parser.add_argument("--shingle", nargs="+", default=["gpt2-5"], choices=["gpt2-5", "word-5"])
+    parser.add_argument("--show", type=int, default=0, help="print so many pairs that differ from the truth")
+    parser.add_argument("--write", type=Path, help="file for the tables, as Markdown")
+    options = parser.parse_args()
+    lines = ["# MinHash on labelled texts", "", *describe(), ""]
+    for shingle in options.shingle:
+        lines += section(options.labels, shingle, options.show)
+    text = "\n".join(lines)
     print(text)
     if options.write:
         options.write.write_text(text, "utf-8")
