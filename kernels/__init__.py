@@ -8,12 +8,13 @@ from gpurefine.kernels.cpu.band_collisions import link_band_keys
 from gpurefine.kernels.cpu.collisions import EMPTY, link_equal_keys
 from gpurefine.kernels.cpu.components import flatten, unite
 from gpurefine.kernels.cpu.gpt2 import (
+    LONGEST_TOKEN,
     BytePairs,
     byte_pairs,
     count_gpt2_tokens,
     empty_lines,
     gpt2_tokens,
-    merged_lengths,
+    last_pairs,
 )
 from gpurefine.kernels.cpu.lanes import LANES
 from gpurefine.kernels.cpu.minhash import band_keys, minima
@@ -37,6 +38,7 @@ __all__ = [
     "EMPTY",
     "FIELDS",
     "LANES",
+    "LONGEST_TOKEN",
     "BytePairs",
     "all_copies_statistics",
     "band_keys",
@@ -49,10 +51,10 @@ __all__ = [
     "enter_numbers",
     "flatten",
     "gpt2_tokens",
+    "last_pairs",
     "link_band_keys",
     "link_equal_keys",
     "list_members",
-    "merged_lengths",
     "minima",
     "normalise_text",
     "place_bitmaps",

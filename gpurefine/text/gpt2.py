@@ -10,11 +10,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gpurefine.kernels import BytePairs, byte_pairs, count_gpt2_tokens, empty_lines, gpt2_tokens, merged_lengths
+from gpurefine.kernels import (
+    LONGEST_TOKEN,
+    BytePairs,
+    byte_pairs,
+    count_gpt2_tokens,
+    empty_lines,
+    gpt2_tokens,
+    last_pairs,
+)
 from gpurefine.text.unicode import gpt2_classes
 
-#: Distinct pre-tokens that are remembered: 8 MiB.
-WORDS = 1 << 17
+#: Distinct pre-tokens that are remembered: 16 MiB.
+WORDS = 1 << 18
 
 #: Ids are below this: tokens have 16 bits, of which one value means none.
 MOST_IDS = 0xFFFF
@@ -23,15 +31,15 @@ MOST_IDS = 0xFFFF
 class Gpt2Tokenizer:
     """GPT-2's byte-level byte-pair encoding with a memory of the words it met.
 
-    The memory is bounded: it takes ``words`` lines of 64 bytes, 8 MiB by default, and the vocabulary's tables some 4
-    MiB more. When it is full, new words take the place of old ones. It makes a tokenizer quicker from batch to batch
-    and never changes a token. One tokenizer is not for several threads at a time.
+    The memory is bounded: ``words`` lines of 64 bytes, 16 MiB by default, and some 2 MiB for the tables of vocabulary
+    and code points. When it is full, new words take the place of old ones. It makes a tokenizer quicker from batch to
+    batch and never changes a token. One tokenizer is not for several threads at a time.
 
     Parameters
     ----------
     ranks : bytes of each token -> its id, which is also its rank: pairs that make a token of lower id are merged first.
-        All 256 single bytes are among them, ids are different and below 65,535, and merging the bytes of a token
-        leads to it
+        All 256 single bytes are among them, ids are different and below 65,535, a token has at most 128 bytes and
+        merging them leads to it
     words : how many different pre-tokens (words with the blank before them) are remembered, at least 1
 
     Raises
@@ -87,21 +95,26 @@ def _tables(ranks: Mapping[bytes, int]) -> BytePairs:
     single = [bytes([byte]) for byte in range(256)]
     if not all(token in ranks for token in single):
         raise ValueError("a GPT-2 vocabulary has all 256 single bytes")
-    # any two tokens whose bytes together are a token may be merged, not the two alone by which it came into being
-    pairs = [
-        (left, right, merged)
-        for token, merged in ranks.items()
+    tokens = [token for token in ranks if len(token) > 1]
+    if any(len(token) > LONGEST_TOKEN for token in tokens):
+        raise ValueError(f"the tokens of a GPT-2 vocabulary have at most {LONGEST_TOKEN} bytes")
+    splits = [
+        (left, right, ranks[token])
+        for token in tokens
         for cut in range(1, len(token))
         if (left := ranks.get(token[:cut])) is not None and (right := ranks.get(token[cut:])) is not None
     ]
-    left, right, merged = np.array(pairs, np.uint16).reshape(-1, 3).T.copy()
-    vocabulary = byte_pairs(np.array([ranks[byte] for byte in single], np.uint16), left, right, merged)
-    tokens = list(ranks)
-    lengths = merged_lengths(*_joined(tokens), vocabulary)
-    if (lengths != 1).any():
+    byte_ids = np.array([ranks[byte] for byte in single], np.uint16)
+    every_split = byte_pairs(byte_ids, *np.array(splits, np.uint16).reshape(-1, 3).T.copy())
+    # Until the bytes of a token have become two parts, nothing outside was merged with them, so in any text they are
+    # the two that the token alone comes to: of all its splits one is enough, which makes the table half as large.
+    parts = last_pairs(*_joined(tokens), every_split)
+    if (parts == MOST_IDS).any():
         # tiktoken takes a piece that is a token as it is; here a piece is always merged, which must come to the same
-        raise ValueError(f"no merges lead to token {tokens[int(np.argmax(lengths != 1))]!r} of this GPT-2 vocabulary")
-    return vocabulary
+        token = tokens[int(np.argmax(parts[:, 0] == MOST_IDS))]
+        raise ValueError(f"no merges lead to token {token!r} of this GPT-2 vocabulary")
+    merged = np.array([ranks[token] for token in tokens], np.uint16)
+    return byte_pairs(byte_ids, *parts.T.copy(), merged)
 
 
 def _joined(pieces: list[bytes]) -> tuple[np.ndarray, np.ndarray]:

@@ -56,7 +56,7 @@ def merged_id(pairs, left, right):
 
 
 @numba.njit(nogil=True)
-def merge_scanning(data, begin, end, byte_ids, byte_pairs, pairs, ids, ranks):
+def merge_scanning(data, begin, end, byte_ids, byte_pairs, pairs, ids, ranks, fewest):
     """Tokens of the bytes [begin, end), at most 256, in a time that grows with the square of their number.
 
     Parameters
@@ -66,6 +66,7 @@ def merge_scanning(data, begin, end, byte_ids, byte_pairs, pairs, ids, ranks):
     byte_pairs : uint16, (65536,), at 256 * first + second the id of the token of these two bytes, or ``NONE``
     pairs : uint64, from ``pair_table``
     ids, ranks : uint32, at least end - begin; ids is the result, ranks is for own use
+    fewest : no more is merged when so many tokens are left; 1 for all there is
 
     Returns
     -------
@@ -79,7 +80,7 @@ def merge_scanning(data, begin, end, byte_ids, byte_pairs, pairs, ids, ranks):
     for index in range(count - 1):
         two = np.uint64(data[begin + index]) << _8 | np.uint64(data[begin + index + 1])
         ranks[index] = np.uint32(byte_pairs[two]) << _8_OF_32
-    while count > 1:
+    while count > fewest:
         best = NONE << _8_OF_32
         for index in range(count - 1):
             best = min(best, ranks[index] | np.uint32(index))

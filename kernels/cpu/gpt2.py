@@ -21,8 +21,10 @@ from gpurefine.kernels.scalar import eight_bytes
 
 #: sha256 of the modules whose functions are compiled into the kernel below. Numba keeps machine code for as long as the
 #: text of this file is the same, so a change in one of those must show here: see tests/kernels/test_kernel_cache.py.
-COMPILED_FROM = "cf6fee0a7c2a85700e4ef0b5a38eb074533a36f3974b1668388031d315d54bd9"
+COMPILED_FROM = "0163f8b9b958a23e9d8db195ba3b42e80b50b34159560c06bc0fc0c0f9c506da"
 
+#: Bytes of the longest token of a vocabulary.
+LONGEST_TOKEN = SCANNED
 #: Bytes of the longest pre-token, and most tokens, that a line of the table holds.
 LINE_BYTES, LINE_TOKENS = 31, 15
 #: A line of the table in words of 64 bits: four for the pre-token, four for the tokens.
@@ -113,7 +115,7 @@ def _write_line(table, line, out, filled):
 def _merge(data, begin, end, byte_ids, byte_pairs, pairs, ids, ranks):
     """Tokens of a piece of any length, in front of the array that is returned with their number."""
     if end - begin <= SCANNED:
-        return ids, merge_scanning(data, begin, end, byte_ids, byte_pairs, pairs, ids, ranks)
+        return ids, merge_scanning(data, begin, end, byte_ids, byte_pairs, pairs, ids, ranks, 1)
     return merge_with_heap(data, begin, end, byte_ids, pairs)
 
 
@@ -152,7 +154,7 @@ def _gpt2_tokens(data, offsets, classes, byte_ids, byte_pairs, pairs, table, out
 @numba.njit(nogil=True, cache=True)
 def _pair_table(left, right, merged):
     slots = 8
-    while slots < 4 * left.size:
+    while slots < 2 * left.size:
         slots *= 2
     pairs = np.empty(slots, np.uint64)
     fill_pairs(pairs, left, right, merged)
@@ -188,25 +190,31 @@ def byte_pairs(byte_ids: np.ndarray, left: np.ndarray, right: np.ndarray, merged
 
 
 @numba.njit(nogil=True, cache=True)
-def _merged_lengths(data, offsets, byte_ids, byte_pairs, pairs, lengths):
+def _last_pairs(data, offsets, byte_ids, byte_pairs, pairs, out):
     ids, ranks = np.empty(SCANNED, np.uint32), np.empty(SCANNED, np.uint32)
     for piece in range(offsets.size - 1):
         begin, end = offsets[piece], offsets[piece + 1]
-        _, lengths[piece] = _merge(data, begin, end, byte_ids, byte_pairs, pairs, ids, ranks)
+        if merge_scanning(data, begin, end, byte_ids, byte_pairs, pairs, ids, ranks, 2) == 2:
+            out[piece, 0], out[piece, 1] = ids[0], ids[1]
 
 
-def merged_lengths(data: np.ndarray, offsets: np.ndarray, vocabulary: BytePairs) -> np.ndarray:
-    """To how many tokens whole pieces of text are merged: int64, (pieces,).
+def last_pairs(data: np.ndarray, offsets: np.ndarray, vocabulary: BytePairs) -> np.ndarray:
+    """The two tokens that are left when a piece of text is merged but for the last time.
 
     Parameters
     ----------
     data : uint8
-    offsets : int64, (pieces + 1,); piece p is ``data[offsets[p]:offsets[p + 1]]`` and not cut into pre-tokens
+    offsets : int64, (pieces + 1,); piece p is ``data[offsets[p]:offsets[p + 1]]``, 2 to ``LONGEST_TOKEN`` bytes, which
+        are not cut into pre-tokens
     vocabulary : from ``byte_pairs``
+
+    Returns
+    -------
+    uint16, (pieces, 2); 65535 where merging ends with more than two
     """
-    lengths = np.zeros(offsets.size - 1, np.int64)
-    _merged_lengths(*read_only(data, offsets, *vocabulary), lengths)
-    return lengths
+    out = np.full((offsets.size - 1, 2), NONE, np.uint16)
+    _last_pairs(*read_only(data, offsets, *vocabulary), out)
+    return out
 
 
 def empty_lines(words: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Byte-pair merging against a plain version, and both ways of it against each other; no byte outside is touched."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gpurefine.kernels import byte_pairs, count_gpt2_tokens, empty_lines, gpt2_tokens, merged_lengths
+from gpurefine.kernels import byte_pairs, count_gpt2_tokens, empty_lines, gpt2_tokens, last_pairs
 from gpurefine.kernels.cpu.bytepairs import merge_scanning, merge_with_heap
 
 #: Tokens over three letters, in an order in which longer ones often come before the shorter ones that they hold.
@@ -27,7 +28,7 @@ def plain(ids, piece):
     """The definition: again and again the leftmost of the pairs that make the token of the lowest id."""
     parts = [piece[index : index + 1] for index in range(len(piece))]
     while True:
-        pairs = [(ids[a + b], at) for at, (a, b) in enumerate(zip(parts, parts[1:], strict=False)) if a + b in ids]
+        pairs = [(ids[a + b], at) for at, (a, b) in enumerate(itertools.pairwise(parts)) if a + b in ids]
         if not pairs:
             return [ids[part] for part in parts]
         at = min(pairs)[1]
@@ -44,18 +45,23 @@ def test_merging(piece, order, count):
     ids, vocabulary = tables(order[:count])
     data = np.frombuffer(b"b" + piece + b"c", np.uint8)
     found, ranks = np.empty((2, len(piece)), np.uint32)
-    length = merge_scanning(data, 1, 1 + len(piece), *vocabulary, found, ranks)
+    length = merge_scanning(data, 1, 1 + len(piece), *vocabulary, found, ranks, 1)
     assert found[:length].tolist() == plain(ids, piece)
     found, length = merge_with_heap(data, 1, 1 + len(piece), vocabulary.byte_ids, vocabulary.pairs)
     assert found[:length].tolist() == plain(ids, piece)
 
 
-def test_whole_pieces_on_both_sides_of_the_longest_that_is_scanned():
+def test_the_last_pair_of_a_token():
     ids, vocabulary = tables(TOKENS)
-    piece = bytes(np.random.default_rng(3).choice(list(b"abc"), 400).tolist())
-    for length in (1, 127, 128, 129, 400):
-        data = np.frombuffer(piece[:length], np.uint8)
-        assert merged_lengths(data, np.array([0, length]), vocabulary).tolist() == [len(plain(ids, piece[:length]))]
+    pieces = [token for token in TOKENS if plain(ids, token) == [ids[token]]] + [b"xyz", b"xy"]
+    assert len(pieces) > 8
+    offsets = np.cumsum([0, *map(len, pieces)])
+    found = last_pairs(np.frombuffer(b"".join(pieces), np.uint8), offsets, vocabulary)
+    assert found[-2].tolist() == [0xFFFF, 0xFFFF]
+    assert found[-1].tolist() == list(b"xy")
+    for piece, pair in zip(pieces[:-2], found.tolist(), strict=False):
+        without = {token: number for token, number in ids.items() if token != piece}
+        assert plain(without, piece) == pair
 
 
 CLASSES = np.random.default_rng(5).integers(0, 4, 0x110000).astype(np.uint8)

@@ -1,5 +1,6 @@
 """GPT-2 tokens against tiktoken on the same vocabulary: any text, any code point, any size of the table."""
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from gpt2_oracle import assert_equal_tokens, encode, encoding, gpt2_ranks, single_bytes
-from hypothesis import example, given, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 
 from gpurefine.frames import string_column, text_buffers
@@ -25,12 +26,13 @@ SMALL = {words: Gpt2Tokenizer(RANKS, words) for words in (1, 2, 8)}
 
 #: Pieces that meet every branch of the pattern, at the ends of words, lines and of the packed bytes.
 PIECES = st.sampled_from(
-    """' 's 't 'm 'd 're 've 'll 'S 'r 'v 'l '' n't ’s a b the The word words1 letter x1y2 0 12 1234567890 ² ½ Ⅷ ٣ . , ... !?
-    --- é café naïve ñ ß ǅ ə е слово 的 中文字 日本語 カタカナ 한국어 नमस्ते ไทย العربية עברית 👍 👩‍👩‍👧 🇩🇪 e\u0301 \u0301 \u200d
-    \u200b \u00ad \ufeff \ufffd \ue000 \U00010348 \U0010ffff abcdefg abcdefgh abcdefghijklmno abcdefghijklmnop
-    Donaudampfschifffahrtsgesellschaft""".split()
-) | st.sampled_from(
-    [" ", "  ", "   ", "\n", "\n\n", "\t", "\r\n", "\x0b", "\x0c", "\x85", "\xa0", "\u1680", "\u2003", "\u2028",
+    ["'", "'s", "'t", "'m", "'d", "'re", "'ve", "'ll", "'S", "'r", "'v", "'l", "''", "n't", "\u2019s", "a", "b", "the",
+     "The", "word", "words1", "x1y2", "0", "12", "1234567890", "\u00b2", "\u00bd", "\u2167", "\u0663", ".", ",", "...",
+     "!?", "---", "caf\u00e9", "na\u00efve", "\u00df", "\u01c5", "\u0259", "слово", "的", "中文字", "カタカナ",
+     "한국어", "नमस्ते", "ไทย", "العربية", "עברית", "\U0001f44d", "\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea",
+     "e\u0301",     "\u0301", "\u200d", "\u200b", "\u00ad", "\ufeff", "\ufffd", "\ue000", "\U00010348", "\U0010ffff", "abcdefg",
+     "abcdefgh", "abcdefghijklmno", "abcdefghijklmnop", "Donaudampfschifffahrtsgesellschaft",
+     " ", "  ", "   ", "\n", "\n\n", "\t", "\r\n", "\x0b", "\x0c", "\x85", "\xa0", "\u1680", "\u2003", "\u2028",
      "\u2029", "\u202f", "\u205f", "\u3000", "\x1c", "\x1f", "\x00", "\x7f", "\u180e"]
 )  # fmt: skip
 TEXTS = st.lists(PIECES | st.text(max_size=3), max_size=20).map("".join)
@@ -120,7 +122,7 @@ def test_huge_pieces(text):
 
 
 def test_offsets_may_begin_anywhere():
-    data = np.frombuffer("ab cd's 12".encode(), np.uint8)
+    data = np.frombuffer(b"ab cd's 12", np.uint8)
     tokens, offsets = TOKENIZER.tokens(data, np.array([3, 3, 5, 9]))
     assert offsets.tolist() == [0, 0, 1, 3]
     assert tokens.tolist() == encode(ORACLE, "cd") + encode(ORACLE, "'s 1")
@@ -150,7 +152,7 @@ def test_nothing_to_do(offsets):
 )
 def test_wrong_buffers_are_refused(data, offsets):
     for work in (TOKENIZER.tokens, TOKENIZER.count):
-        with pytest.raises(ValueError, match="text to tokens: .*expected|text to tokens: offsets"):
+        with pytest.raises(ValueError, match="text to tokens: "):
             work(data, offsets)
 
 
@@ -162,6 +164,8 @@ def test_wrong_buffers_are_refused(data, offsets):
         (single_bytes() | {b"ab": 7}, "different"),
         ({b"a": 0}, "256 single bytes"),
         (single_bytes() | {b"abc": 300}, "b'abc'"),
+        (single_bytes() | {b"ab": 300, b"bc": 299, b"abcd": 302, b"cd": 298, b"bcd": 290}, None),
+        (single_bytes() | {b"a" * 129: 300}, "at most 128 bytes"),
         (single_bytes() | {b"ab": 300, b"bc": 299, b"abc": 301, b"abcd": 302, b"cd": 298}, None),
     ],
 )
@@ -173,6 +177,18 @@ def test_vocabularies(ranks, message):
             Gpt2Tokenizer(ranks, 4)
 
 
+@settings(max_examples=60)
+@given(st.permutations([b"bc", b"ab", b"aa", b"abc", b"aaa", b"ca", b"bcab", b" a", b" ab", b"cab"]), st.data())
+def test_any_vocabulary(tokens, data):
+    ranks = single_bytes() | {token: 256 + rank for rank, token in enumerate(tokens)}
+    try:
+        tokenizer = Gpt2Tokenizer(ranks, 2)
+    except ValueError:  # a token to which its own bytes are not merged
+        reject()
+    batch = data.draw(st.lists(st.text("abc ", max_size=12), min_size=1))
+    assert_equal_tokens(tokenizer, encoding(ranks), batch)
+
+
 def test_words_below_one_are_refused():
     with pytest.raises(ValueError, match="1 or more"):
         Gpt2Tokenizer(single_bytes(), 0)
@@ -182,7 +198,7 @@ def parts(samples, normalised, limit=None):
     texts = pq.read_table(samples / "labels" / "medium_text.parquet", columns=["text"])["text"].to_pylist()[:limit]
     if normalised:
         data, offsets = normalise(*text_buffers(string_column(texts)))
-        texts = [data[begin:end].tobytes().decode() for begin, end in zip(offsets, offsets[1:], strict=False)]
+        texts = [data[begin:end].tobytes().decode() for begin, end in itertools.pairwise(offsets)]
     return texts
 
 
