@@ -10,11 +10,19 @@ import pytest
 import gpurefine
 from gpurefine.cli import main
 
-CLI = [sys.executable, "-m", "gpurefine", "dedup"]
 
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Calls the command in this process: exit code, standard output, standard error."""
 
-def call(*arguments, **options):
-    return subprocess.run([*CLI, *map(str, arguments)], capture_output=True, text=True, check=False, **options)
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gpurefine", "dedup", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return ended.value.code, told.out, told.err
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -30,36 +38,44 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_dedup_prints_the_waterfall_and_goes_on_from_where_it_was(folder, tmp_path):
-    command = ["exact", folder / "?.parquet", "-o", tmp_path / "run", "--workers", "1", "--set", "seed=3", "--quiet"]
+def test_dedup_prints_the_waterfall_and_goes_on_from_where_it_was(folder, scheduler, tmp_path, command):
+    options = ["exact", folder / "?.parquet", "-o", tmp_path / "run", "--scheduler", scheduler, "--quiet"]
     for _ in range(2):
-        done = call(*command)
-        assert done.returncode == 0, done.stderr
-        assert "dedup-exact: 120 records" in done.stdout
-        assert "kept 60 documents" in done.stdout
-        assert "GPT-2" not in done.stdout
+        code, out, err = command(*options, "--set", "seed=3")
+        assert code == 0, err
+        assert "dedup-exact: 120 records" in out
+        assert "kept 60 documents" in out
+        assert "GPT-2" not in out
     run = gpurefine.open_run(tmp_path / "run")
     assert run.manifest["pipeline"]["seed"] == 3
     assert list(run.refined()["extra"]) == [1] * 60
-    other = call(*command, "--set", "seed=4")
-    assert other.returncode == 2
-    assert "seed (3 -> 4)" in other.stderr
+    code, _, err = command(*options, "--set", "seed=4")
+    assert code == 2
+    assert "seed (3 -> 4)" in err
+    assert command(*options, "--set", "seed=4", "--fresh")[0] == 0
 
 
-def test_dedup_by_minhash_with_parameters(folder, scheduler, tmp_path, monkeypatch, capsys):
+def test_dedup_by_minhash_with_parameters(folder, scheduler, tmp_path, command):
     options = ["--bands", "5", "--set", "rows=2", "--shingle", "char-3", "--set", "dedup.minhash.hash_seed=9"]
-    arguments = ["minhash", str(folder / "?.parquet"), "-o", str(tmp_path / "run"), "--scheduler", scheduler, *options]
-    monkeypatch.setattr(sys, "argv", ["gpurefine", "dedup", *arguments])
-    with pytest.raises(SystemExit, match=r"^0$"):
-        main()
+    code, out, err = command(
+        "minhash", folder / "?.parquet", "-o", tmp_path / "run", "--scheduler", scheduler, *options
+    )
+    assert code == 0, err
+    assert "dedup-minhash: 120 records" in out
     (stage,) = gpurefine.open_run(tmp_path / "run").manifest["pipeline"]["stages"]
     parameters = stage["dedup.minhash"]
     assert [parameters[name] for name in ("bands", "rows", "shingle", "hash_seed")] == [5, 2, "char-3", 9]
-    assert "dedup-minhash: 120 records" in capsys.readouterr().out
 
 
 def test_the_plan_knows_the_number_of_rows_and_writes_nothing(folder, tmp_path):
-    done = call("exact", folder / "?.parquet", "--plan", "--memory", "1GiB", cwd=tmp_path)
+    arguments = ["dedup", "exact", folder / "?.parquet", "--plan", "--memory", "1GiB"]
+    done = subprocess.run(
+        [sys.executable, "-m", "gpurefine", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert "120" in done.stdout
     assert "2 partitions" in done.stdout
@@ -83,12 +99,10 @@ def test_the_plan_knows_the_number_of_rows_and_writes_nothing(folder, tmp_path):
         (["minhash", "0.parquet", "-o", "out", "--rows", "20", "--set", "permutations=10"], "permutations=9000"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(arguments, words, folder, monkeypatch, capsys):
+def test_a_mistake_is_one_sentence_and_exit_code_2(arguments, words, folder, monkeypatch, command):
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["gpurefine", "dedup", *arguments])
-    with pytest.raises(SystemExit, match=r"^2$"):
-        main()
-    told = capsys.readouterr().err
-    assert words in told
-    assert told.count("\n") == 1
+    code, _, err = command(*arguments)
+    assert code == 2, err
+    assert words in err
+    assert err.count("\n") == 1
     assert not (folder / "out").exists()
