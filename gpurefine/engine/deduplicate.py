@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from distributed import Client
 
 from gpurefine.dedup.bandkeys import BLOCK_BYTES
-from gpurefine.dedup.collisions import CollisionTask, collide, plan_collisions
+from gpurefine.dedup.collisions import BAND_TASKS, CollisionTask, collide, plan_collisions
 from gpurefine.dedup.components import connect
 from gpurefine.dedup.keys import join_key_files, slice_rows
 from gpurefine.dedup.members import gather_members
@@ -76,7 +76,12 @@ class DedupRun:
     @property
     def task_memory(self) -> int:
         """Bytes that a job may use beside those of the other workers."""
-        return task_memory(self.memory, len(self.client.scheduler_info(n_workers=-1)["workers"]))
+        return task_memory(self.memory, self.workers)
+
+    @property
+    def workers(self) -> int:
+        """Workers there are now."""
+        return len(self.client.scheduler_info(n_workers=-1)["workers"])
 
     def find(self, state: dict[str, Any], save: Callable[[], None]) -> dict[str, int]:
         """Run all phases; ``state`` is this dedup's entry in the manifest, ``save`` writes the manifest.
@@ -147,7 +152,8 @@ class DedupRun:
     def _collide(self, key_paths: Sequence[Path], state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
         rows, key_columns = slice_rows(key_paths), len(self.dedup.key_columns)
         if "collide" not in state:
-            tasks = plan_collisions(rows, key_columns, self.task_memory, self.dedup.key_bands)
+            wanted = max(BAND_TASKS, self.workers)
+            tasks = plan_collisions(rows, key_columns, self.task_memory, self.dedup.key_bands, wanted)
             state["collide"] = [[task.first, task.last] for task in tasks]
             state["keys"] = int(rows.sum())
             save()
