@@ -30,8 +30,8 @@ PIECES = st.sampled_from(
      "The", "word", "words1", "x1y2", "0", "12", "1234567890", "\u00b2", "\u00bd", "\u2167", "\u0663", ".", ",", "...",
      "!?", "---", "caf\u00e9", "na\u00efve", "\u00df", "\u01c5", "\u0259", "слово", "的", "中文字", "カタカナ",
      "한국어", "नमस्ते", "ไทย", "العربية", "עברית", "\U0001f44d", "\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea",
-     "e\u0301",     "\u0301", "\u200d", "\u200b", "\u00ad", "\ufeff", "\ufffd", "\ue000", "\U00010348", "\U0010ffff", "abcdefg",
-     "abcdefgh", "abcdefghijklmno", "abcdefghijklmnop", "Donaudampfschifffahrtsgesellschaft",
+     "e\u0301", "\u0301", "\u200d", "\u200b", "\u00ad", "\ufeff", "\ufffd", "\ue000", "\U00010348", "\U0010ffff",
+     "abcdefg", "abcdefgh", "abcdefghijklmno", "abcdefghijklmnop", "Donaudampfschifffahrtsgesellschaft",
      " ", "  ", "   ", "\n", "\n\n", "\t", "\r\n", "\x0b", "\x0c", "\x85", "\xa0", "\u1680", "\u2003", "\u2028",
      "\u2029", "\u202f", "\u205f", "\u3000", "\x1c", "\x1f", "\x00", "\x7f", "\u180e"]
 )  # fmt: skip
