@@ -108,10 +108,10 @@ def theirs(texts: Path, folder: Path, words: str | WordTokenizer = "eng_Latn", n
     for name in ("kept", "removed"):
         for path in sorted(Path(paths[name]).glob("*.parquet")):
             for row in pq.read_table(path, columns=["id", "metadata"]).to_pylist():
-                cluster[row["id"]] = row["metadata"]["minhash_cluster_id"]
-    # texts without a character are not read
+                # where nothing is to be removed, its filter names no clusters
+                cluster[row["id"]] = row["metadata"].get("minhash_cluster_id", -1)
     ids = pq.read_table(texts)["id"].to_pylist()
-    return labels((row,) if cluster.get(name, -1) < 0 else cluster[name] for row, name in enumerate(ids))
+    return labels((row,) if cluster[name] < 0 else cluster[name] for row, name in enumerate(ids))
 
 
 def ours(texts: Path, folder: Path, **parameters: object) -> np.ndarray:
