@@ -29,6 +29,7 @@ from truth import (
     adjusted_rand_index,
     by_bin,
     components,
+    gpt2_encoder,
     jaccard,
     label_words,
     labels,
@@ -45,7 +46,6 @@ from gpurefine.dedup.minhash import MinHash
 from gpurefine.documents import Batch
 from gpurefine.frames import from_arrow, strings, text_buffers
 from gpurefine.resources.cache import default_resources
-from gpurefine.resources.models import encode_gpt2, gpt2_encoding, provide_model
 from gpurefine.stages.base import DedupStage
 
 #: Bands and rows: RefinedWeb's, FineWeb's, NeMo Curator's.
@@ -81,10 +81,8 @@ def exact_sets(texts: list[str], shingle: str) -> list[frozenset]:
     """Sets of 5 consecutive units of the normalised texts."""
     if shingle == "word-5":
         return shingle_sets(texts, lambda text: normalised(text).split())
-    resources = default_resources()
-    provide_model("gpt2-vocab.bpe", resources)
-    encoding = gpt2_encoding(resources)
-    return shingle_sets(texts, lambda text: encode_gpt2(encoding, normalised(text)))
+    encode = gpt2_encoder()
+    return shingle_sets(texts, lambda text: encode(normalised(text)))
 
 
 def clusters(frame: pd.DataFrame, stage: DedupStage) -> np.ndarray:

@@ -26,10 +26,7 @@ import numpy as np
 import psutil
 import pyarrow.dataset as ds
 from machine import describe, markdown
-from truth import jaccard, match_probability, pairs_in, shingle_sets
-
-from gpurefine.resources.cache import default_resources
-from gpurefine.resources.models import encode_gpt2, gpt2_encoding, provide_model
+from truth import gpt2_encoder, jaccard, match_probability, pairs_in, shingle_sets
 
 SEED = 20_231
 #: Copies of each rate whose similarity to their base is computed, for the formula.
@@ -105,14 +102,12 @@ def found_labels(run: Path, count: int) -> np.ndarray:
 
 def expected_share(copies: np.ndarray, base: np.ndarray, bands: int, rows: int) -> tuple[float, float]:
     """Mean similarity of copies to their bases, and the share of them that the formula says is found directly."""
-    resources = default_resources()
-    provide_model("gpt2-vocab.bpe", resources)
-    encoding = gpt2_encoding(resources)
+    encode = gpt2_encoder()
 
     def shingles(indices: np.ndarray) -> list[frozenset]:
         parts = [generated.generate(SEED, int(index), 1) for index in indices]
         texts = [part.data.tobytes().decode().replace(".", " ") for part in parts]
-        return shingle_sets((" ".join(text.split()) for text in texts), lambda text: encode_gpt2(encoding, text))
+        return shingle_sets((" ".join(text.split()) for text in texts), encode)
 
     pairs = zip(shingles(copies), shingles(base[copies]), strict=True)
     similarity = np.array([jaccard(one, other) for one, other in pairs])

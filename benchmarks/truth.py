@@ -10,12 +10,25 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations, pairwise
 
 import numpy as np
+import tiktoken
+from tiktoken_ext.openai_public import r50k_pat_str
+
+from gpurefine.resources.cache import default_resources
+from gpurefine.resources.models import merge_ranks, model_path, provide_model
 
 #: Tokens of the labels' own similarity: a word, or one character of Chinese, Japanese or Korean.
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
 #: Bins of the similarity of pairs that were joined wrongly, or missed.
 COARSE = np.array([0, 0.5, 0.6, 0.7, 0.75, 0.8, 1.0 + 1e-9])
+
+
+def gpt2_encoder() -> Callable[[str], list[int]]:
+    """GPT-2's tokens of a text by tiktoken; the vocabulary comes from the cache and is fetched if need be."""
+    resources = default_resources()
+    provide_model("gpt2-vocab.bpe", resources)
+    ranks = merge_ranks(model_path("gpt2-vocab.bpe", resources).read_text("utf-8"))
+    return tiktoken.Encoding("gpt2", pat_str=r50k_pat_str, mergeable_ranks=ranks, special_tokens={}).encode_ordinary
 
 
 def labels(values: Iterable[object]) -> np.ndarray:

@@ -40,7 +40,6 @@ DECIDING_PACKAGES = (
     "zstandard",
     "idna",
     "regex",
-    "tiktoken",
     "tld",
     "numpy",
 )

@@ -5,12 +5,8 @@ Stages call ``provide_model`` before a run writes anything and ``model_path`` in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
-
-import tiktoken
-from tiktoken_ext.openai_public import r50k_pat_str
 
 from gpurefine.errors import ResourceError
 from gpurefine.resources.cache import Resources, sha256_of
@@ -19,11 +15,6 @@ from gpurefine.resources.registry import MODELS, KnownFile
 from gpurefine.text.gpt2 import Gpt2Tokenizer
 
 GPT2_TOKENS = 50_257
-
-#: White space as Unicode has it (Python's ``\s`` holds four control characters more). The look-behind keeps the search
-#: linear: a run is tried at its first character only.
-_WHITE = r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-_LONG_WHITE = re.compile(f"(?<!{_WHITE}){_WHITE}{{10000,}}")
 
 
 def provide_model(name: str, resources: Resources) -> dict[str, str]:
@@ -115,43 +106,6 @@ def gpt2_tokenizer(resources: Resources) -> Gpt2Tokenizer:
         if the file is not in the cache or is damaged
     """
     return Gpt2Tokenizer(_gpt2_ranks(resources))
-
-
-def gpt2_encoding(resources: Resources) -> tiktoken.Encoding:
-    """GPT-2's byte-level BPE (50,257 tokens; Radford et al. 2019), built from ``gpt2-vocab.bpe`` in the cache.
-
-    The ranks are the 256 single bytes in the order of GPT-2's byte-to-character table, then the merges in the file's
-    order; they are the ids of ``gpt2-encoder.json``. Nothing is fetched and tiktoken's own cache is not used.
-
-    Raises
-    ------
-    ResourceError
-        if the file is not in the cache or is damaged
-    """
-    ranks = _gpt2_ranks(resources)
-    return tiktoken.Encoding(
-        "gpt2",
-        pat_str=r50k_pat_str,
-        mergeable_ranks=ranks,
-        special_tokens={"<|endoftext|>": GPT2_TOKENS - 1},
-        explicit_n_vocab=GPT2_TOKENS,
-    )
-
-
-def encode_gpt2(encoding: tiktoken.Encoding, text: str) -> list[int]:
-    """The tokens of a text, whatever the text: the same as ``encoding.encode_ordinary`` where that does not fail.
-
-    A run of a million blanks overflows the stack of tiktoken's regular expression engine, which panics with an
-    exception that is no ``Exception``. GPT-2's pattern takes a run of white space but for its last character as one
-    piece when something follows, so a text may be cut just there and its parts encoded apart.
-    """
-    tokens: list[int] = []
-    start = 0
-    for run in _LONG_WHITE.finditer(text):
-        if run.end() < len(text):
-            tokens += encoding.encode_ordinary(text[start : run.end() - 1])
-            start = run.end() - 1
-    return tokens + encoding.encode_ordinary(text[start:])
 
 
 def merge_ranks(vocabulary: str) -> dict[bytes, int]:
