@@ -246,7 +246,7 @@ def _override(top: dict[str, Any], stages: list[tuple[str, str, dict[str, Any]]]
 
 
 def _nearest(given: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from gpurefine.kernels.cpu.normalise import ASCII_DROPPED, BLANK, DROPPED, SAME
-from gpurefine.kernels.cpu.pretokens import LETTER, NUMBER, OTHER, SPACE
+from gpurefine.kernels.cpu.pretokens import PATTERN_LETTER, PATTERN_NUMBER, PATTERN_OTHER, PATTERN_SPACE
 
 VERSION = "16.0.0"
 CODE_POINTS = 0x110000
@@ -74,11 +74,11 @@ def gpt2_classes() -> np.ndarray:
 
     Returns
     -------
-    uint8, (0x110000,), read-only: ``LETTER`` (``\\p{L}``), ``NUMBER`` (``\\p{N}``), ``SPACE`` (``\\s``) or ``OTHER``
-    of ``gpurefine.kernels.cpu.pretokens``
+    uint8, (0x110000,), read-only: ``PATTERN_LETTER`` (``\\p{L}``), ``PATTERN_NUMBER`` (``\\p{N}``), ``PATTERN_SPACE``
+    (``\\s``) or ``PATTERN_OTHER`` of ``gpurefine.kernels.cpu.pretokens``
     """
-    table = np.full(CODE_POINTS, OTHER, np.uint8)
-    classes = {"L": LETTER, "N": NUMBER, "S": SPACE}
+    table = np.full(CODE_POINTS, PATTERN_OTHER, np.uint8)
+    classes = {"L": PATTERN_LETTER, "N": PATTERN_NUMBER, "S": PATTERN_SPACE}
     for mark, first, last, _ in _entries("LNS"):
         table[first : last + 1] = classes[mark]
     table.flags.writeable = False

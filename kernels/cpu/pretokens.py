@@ -13,7 +13,7 @@ import numpy as np
 from gpurefine.kernels.scalar import decode_utf8, eight_bytes
 
 #: Classes of a code point in the pattern: categories L and N, white space (``\\s``), all others.
-LETTER, NUMBER, SPACE, OTHER = 0, 1, 2, 3
+PATTERN_LETTER, PATTERN_NUMBER, PATTERN_SPACE, PATTERN_OTHER = 0, 1, 2, 3
 
 _BLANK, _APOSTROPHE = np.uint8(ord(" ")), np.uint8(ord("'"))
 _D, _E, _L, _M, _R, _S, _T, _V = (np.uint8(ord(letter)) for letter in "delmrstv")
@@ -39,12 +39,12 @@ def _bytes_before(marks):
 
 @numba.njit(inline="always")
 def _class(data, position, end, classes):
-    """Class of the character at ``position`` and where it ends; a character that is cut off is OTHER up to ``end``."""
+    """Class of the character at ``position``, and where it ends; one that is cut off counts as other up to ``end``."""
     first = data[position]
     if first < 0x80:
         return classes[first], position + 1
     if position + 2 + (first >= 0xE0) + (first >= 0xF0) > end:
-        return np.uint8(OTHER), end
+        return np.uint8(PATTERN_OTHER), end
     code_point, length = decode_utf8(data, position)
     return classes[code_point], position + length
 
@@ -67,7 +67,7 @@ def _end_of_white_space(data, position, end, classes):
     at = position
     while at < end:
         found, after = _class(data, at, end, classes)
-        if found != SPACE:
+        if found != PATTERN_SPACE:
             return last if last > position else at
         last, at = at, after
     return end
@@ -88,9 +88,9 @@ def _any_pretoken_end(data, position, end, classes):
     kind, after = _class(data, position, end, classes)
     if first == _BLANK and after < end:
         next_kind, next_after = _class(data, after, end, classes)
-        if next_kind != SPACE:
+        if next_kind != PATTERN_SPACE:
             kind, after = next_kind, next_after
-    if kind == SPACE:
+    if kind == PATTERN_SPACE:
         return _end_of_white_space(data, position, end, classes)
     return _end_of_run(data, after, end, classes, kind)
 
@@ -109,5 +109,5 @@ def pretoken_end(data, position, end, classes):
         return _any_pretoken_end(data, position, end, classes)
     position += length
     if position < end and (data[position] >= 0x80 or length == 16):
-        return _end_of_run(data, position, end, classes, LETTER)
+        return _end_of_run(data, position, end, classes, PATTERN_LETTER)
     return position
