@@ -14,8 +14,6 @@ from gpurefine.resources.download import FetchError, read_known, write_whole
 from gpurefine.resources.registry import MODELS, KnownFile
 from gpurefine.text.gpt2 import Gpt2Tokenizer
 
-GPT2_TOKENS = 50_257
-
 
 def provide_model(name: str, resources: Resources) -> dict[str, str]:
     """Make sure that a model is on this machine.

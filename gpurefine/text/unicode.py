@@ -1,6 +1,6 @@
 """What Unicode says of code points, in one fixed version, for everything that decides a key of a dedup.
 
-Python's own tables differ between its versions, and a key must not. The version is that of tiktoken's regular
+Python's own tables differ between its versions, and a key must not. The version is 16.0, that of tiktoken's regular
 expressions. The file beside this module is made by docs/make_unicode.py.
 """
 
@@ -18,7 +18,6 @@ import numpy as np
 from gpurefine.kernels.cpu.normalise import ASCII_DROPPED, BLANK, DROPPED, SAME
 from gpurefine.kernels.cpu.pretokens import PATTERN_LETTER, PATTERN_NUMBER, PATTERN_OTHER, PATTERN_SPACE
 
-VERSION = "16.0.0"
 CODE_POINTS = 0x110000
 
 Punctuation = Literal["blank", "delete"]
