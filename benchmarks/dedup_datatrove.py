@@ -41,7 +41,7 @@ from datatrove.utils.hashing import HashConfig
 from datatrove.utils.text import TextNormConfig
 from datatrove.utils.word_tokenizers import WordTokenizer
 from loguru import logger
-from machine import describe, markdown
+from machine import describe, markdown, publish
 from truth import by_bin, jaccard, labels, normalised, pairs_of, shingle_sets
 
 import gpurefine
@@ -249,10 +249,7 @@ def main() -> None:
         *agreement_table(found[first], others, texts),
         "",
     ]
-    text = "\n".join(lines)
-    print(text)
-    if options.write:
-        options.write.write_text(text, "utf-8")
+    publish(lines, options.write)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from machine import describe, markdown
+from machine import describe, markdown, publish
 from truth import (
     adjusted_rand_index,
     by_bin,
@@ -271,10 +271,7 @@ def main() -> None:
     lines = ["# MinHash on labelled texts", "", *describe(), ""]
     for shingle in options.shingle:
         lines += section(options.labels, shingle, options.show)
-    text = "\n".join(lines)
-    print(text)
-    if options.write:
-        options.write.write_text(text, "utf-8")
+    publish(lines, options.write)
 
 
 if __name__ == "__main__":

@@ -34,3 +34,11 @@ def describe() -> list[str]:
 def markdown(head: list[str], rows: list[list[str]]) -> list[str]:
     """A table as Markdown lines."""
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def publish(lines: list[str], path: Path | None) -> None:
+    """Print a result, and write it to a file where one is named."""
+    text = "\n".join(lines)
+    print(text)
+    if path:
+        path.write_text(text, "utf-8")

@@ -25,7 +25,7 @@ import generated
 import numpy as np
 import psutil
 import pyarrow.dataset as ds
-from machine import describe, markdown
+from machine import describe, markdown, publish
 from truth import gpt2_encoder, jaccard, match_probability, pairs_in, shingle_sets
 
 SEED = 20_231
@@ -222,10 +222,7 @@ def main() -> None:
         *markdown(["edited", "copies", "mean similarity", "in the cluster of their base", "by the formula"], truth),
         "",
     ]
-    text = "\n".join(lines)
-    print(text)
-    if options.write:
-        options.write.write_text(text, "utf-8")
+    publish(lines, options.write)
 
 
 if __name__ == "__main__":
