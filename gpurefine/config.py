@@ -266,5 +266,6 @@ def _config_error(error: ValidationError, model: type[BaseModel], origin: str) -
     said = finding["msg"].removeprefix("Value error, ")
     if not place:
         return ConfigError(f"{origin}: {said}")
-    shown = "" if finding["type"] == "missing" else f", found {given!r}"
+    # a check of ours names the value itself
+    shown = "" if finding["type"] in ("missing", "value_error") else f", found {given!r}"
     return ConfigError(f"{origin}: parameter '{place}': {said}{shown}")

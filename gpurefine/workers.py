@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Iterator
+from numbers import Integral
 from pathlib import Path
 
 import dask
@@ -28,6 +29,12 @@ WORKER_TIMEOUT = 30
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise ConfigError if a parameter of a call is neither None (its default) nor a whole number of 1 or more."""
+    if value is not None and (not isinstance(value, Integral) or value < 1):
+        raise ConfigError(f"{name} must be a whole number of at least 1, found {value!r}")
 
 
 def planned_memory(memory: int | None = None) -> int:

@@ -72,7 +72,10 @@ class MinHash(DedupStage):
                 f"{self.permutations}: set permutations={product}, or other bands and rows"
             )
         if product > 1 << 20:
-            raise ValueError(f"{self.bands} bands of {self.rows} rows are {product} hash functions, at most 2**20 work")
+            raise ValueError(
+                f"{self.bands} bands of {self.rows} rows are {product} hash functions, more than the {1 << 20} that "
+                "are allowed: set fewer bands or rows"
+            )
         return self
 
     @property

@@ -33,6 +33,7 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
     budget = task_memory(prepared.memory, prepared.workers)
     yield f"{pipeline.name}: {pipeline.description.strip()}"
     extracts = any(stage.kind == "extract" for stage in pipeline.stages)
+    page = "page" if extracts else "document"
     unit = f"some {records:,} pages (going by the first file's beginning)" if extracts else f"{records:,} documents"
     child = ", an extraction child each" if extracts else ""
     yield f"input: {len(inputs)} files, {_size(size)}, {unit}"
@@ -57,7 +58,8 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
             yield from _dedup_lines(step.dedup_after, records, max(1, count), budget, prepared.memory)
     # joined key files stand beside those they were made of
     keys = max((2 * _key_bytes(step.dedup_after) for step in cut_steps(pipeline) if step.dedup_after), default=0)
-    yield f"disk: at most {_size(records * (BYTES_A_DOCUMENT + keys))} in work/ while it runs, if every page were kept"
+    disk = _size(records * (BYTES_A_DOCUMENT + keys))
+    yield f"disk: at most {disk} in work/ while it runs, if every {page} were kept"
     for stage, what in prepared.provided.items():
         for name, value in what.items():
             yield f"uses {stage} {name}: {value}"

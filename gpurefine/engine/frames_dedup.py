@@ -20,7 +20,7 @@ from gpurefine.engine.plan import task_memory
 from gpurefine.errors import ConfigError, InputError
 from gpurefine.resources.cache import default_resources
 from gpurefine.stages.base import DedupStage
-from gpurefine.workers import planned_memory
+from gpurefine.workers import check_count, planned_memory
 
 #: The columns that a deduplicated frame has more than it had.
 NEW_COLUMNS = ("keep", "reason", "cluster", "survivor")
@@ -82,18 +82,18 @@ def deduplicate(
     [True, True, False]
     >>> refined = marked[marked["keep"]]
 
-    The clusters and survivors are those of a run with the same seed over the same texts and ids: the survivor has the
-    least keyed hash of (seed, id), and ties go by the columns ``url``, ``date``, the text, ``file`` and ``offset``
-    (these two together), as far as the frame has them as strings, timestamps and whole numbers, then by position.
-    Neither partitions nor scheduler change the result. Text is read where it is; key files go to ``scratch`` (8 bytes
-    a row for each key column or band) and are deleted before the call returns, also when it fails.
+    The clusters and survivors are those of a run with the same seed over the same texts and ids, however the frame is
+    partitioned and scheduled. The survivor has the least keyed hash of (seed, id). Between rows with the same id
+    these columns decide, if the frame has them as strings, timestamps or whole numbers: ``url``, ``date``, the text,
+    ``file`` and ``offset`` (these two together); then the position. Key files go to ``scratch`` (8 bytes a row for
+    each key column or band) and are deleted before the call returns, also when it fails.
 
-    A Dask frame is computed twice: once now for the keys, and again when the result is computed. Give one that is
-    expensive to make persisted (``frame.persist()``), and so one whose rows come in another order each time, as they
-    do behind a merge or shuffle of Dask: rows that are not those of the first time raise a RunError. It runs on the
-    scheduler that Dask is set to; with a ``distributed.Client`` all workers must see ``scratch``. The result holds the
-    decisions in memory: row, cluster and whether it stays, for each member of a cluster. Its partitions, divisions and
-    types are those of ``frame``. A pandas frame takes one core.
+    A pandas frame takes one core. A Dask frame runs on the scheduler that Dask is set to; with a
+    ``distributed.Client`` all workers must see ``scratch``. It is computed twice: now for the keys, and again when the
+    result is computed. Call ``frame.persist()`` first if it is expensive to make, or if its rows come in another order
+    each time, as they do after a merge or shuffle: rows that differ from those of the first time raise a RunError.
+    The result has the partitions, divisions and types of ``frame`` and holds the decisions in memory: row, cluster and
+    whether it stays, for each member of a cluster.
 
     Parameters
     ----------
@@ -134,8 +134,7 @@ def deduplicate(
     schema = _schema(frame)
     columns = _columns(schema, text, id)
     stage, seed = _stage(kind, seed, parameters)
-    if memory is not None and memory < 1:
-        raise ConfigError(f"memory must be at least 1, found {memory}")
+    check_count("memory", memory)
     if scratch is not None and not Path(scratch).is_dir():
         raise ConfigError(f"scratch={os.fspath(scratch)!r} is no folder: make it, or name one that is there")
     resources = default_resources(offline)

@@ -18,13 +18,13 @@ from gpurefine.engine.plan import check_fit, cut_steps, split_bytes
 from gpurefine.engine.results import Run
 from gpurefine.engine.store import FORMAT_VERSION, RunStore
 from gpurefine.engine.tools import StageTools
-from gpurefine.errors import ConfigError, OutputError
+from gpurefine.errors import OutputError
 from gpurefine.read.columns import check_tables
 from gpurefine.read.inputs import InputFile, check_inputs, find_inputs
 from gpurefine.resources.cache import default_resources
 from gpurefine.resources.models import provide_model
 from gpurefine.stages.base import Resources
-from gpurefine.workers import available_cores, choose_backend, open_client, planned_memory
+from gpurefine.workers import available_cores, check_count, choose_backend, open_client, planned_memory
 
 #: Packages whose version can change a result.
 DECIDING_PACKAGES = (
@@ -153,8 +153,7 @@ def prepare(
 ) -> Prepared:
     """Check all that can be checked before anything is written. Parameters as in ``run``; raises RefusedError."""
     for name, value in (("workers", workers), ("memory", memory), ("partition_bytes", partition_bytes)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{name} must be at least 1, found {value}")
+        check_count(name, value)
     cut_steps(pipeline)
     files = tuple(find_inputs(patterns))
     check_fit(pipeline, files)

@@ -56,7 +56,8 @@ GOOD = pd.DataFrame({"text": ["x", "y"], "n": [1, 2]})
         (GOOD, {"bands": 3}, ConfigError, r"deduplicate\('exact'\).*: there is no parameter 'bands'"),
         (GOOD, {"kind": BANDED, "bands": 0}, ConfigError, r"parameter 'bands': .*, found 0"),
         (GOOD, {"seed": -1}, ConfigError, r"deduplicate\('exact'\): parameter 'seed'.*found -1"),
-        (GOOD, {"memory": 0}, ConfigError, r"memory must be at least 1, found 0"),
+        (GOOD, {"memory": 0}, ConfigError, r"memory must be a whole number of at least 1, found 0"),
+        (GOOD, {"memory": "1GiB"}, ConfigError, r"memory must be a whole number of at least 1, found '1GiB'"),
         (GOOD, {"scratch": "/nowhere"}, ConfigError, r"scratch='/nowhere' is no folder"),
     ],
 )

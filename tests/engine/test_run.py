@@ -264,7 +264,7 @@ def test_gpu_is_refused_and_words_for_numbers_too(demo_crawl, options, tmp_path,
     monkeypatch.setattr("gpurefine.workers.CONNECT_TIMEOUT", 1)
     with pytest.raises(ResourceError, match="CPU only"):
         gpurefine.run("refinedweb", demo_crawl[0], tmp_path / "run", overrides=options, backend="gpu")
-    with pytest.raises(ConfigError, match="workers must be at least 1"):
+    with pytest.raises(ConfigError, match="workers must be a whole number of at least 1, found"):
         gpurefine.run("refinedweb", demo_crawl[0], tmp_path / "run", overrides=options, workers=0)
     with pytest.raises(ResourceError, match="no Dask scheduler answers"):
         gpurefine.run("refinedweb", demo_crawl[0], tmp_path / "x", overrides=options, scheduler="tcp://127.0.0.1:9")
