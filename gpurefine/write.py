@@ -15,6 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gpurefine.errors import DamagedFileError
+
 #: Key of our JSON in a Parquet footer.
 FOOTER_KEY = b"gpurefine"
 
@@ -123,3 +125,11 @@ def read_footer(path: Path) -> dict[str, Any] | None:
         return json.loads(metadata[FOOTER_KEY])
     except (OSError, pa.ArrowInvalid, KeyError, ValueError):
         return None
+
+
+def read_counts(path: Path) -> dict[str, Any]:
+    """Our counts from a Parquet footer. Raises DamagedFileError if the file is not there, not whole or not ours."""
+    counts = read_footer(path)
+    if counts is None:
+        raise DamagedFileError(path, "it is not there, or has no counts in its footer")
+    return counts

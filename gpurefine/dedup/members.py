@@ -68,7 +68,9 @@ def gather_members(
     Raises
     ------
     RunError
-        if a file is damaged or a label has no document
+        if a partition cannot be read or a label has no document
+    DamagedFileError
+        if the labels are damaged
     """
     counts = {"members": 0, "bytes": 0}
     with TableWriter(out_path, MEMBER_SCHEMA, SEARCHED_ROW_GROUP_BYTES) as writer:

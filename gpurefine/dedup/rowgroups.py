@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gpurefine.errors import RunError
+from gpurefine.errors import DamagedFileError, RunError
 
 #: Size of a row group in a file of which parts are looked for: so much is read to find a single row.
 SEARCHED_ROW_GROUP_BYTES = 1 << 20
@@ -32,7 +32,9 @@ def row_groups(
     Raises
     ------
     RunError
-        if the file cannot be read or a page's checksum is wrong, naming it
+        if the file cannot be read
+    DamagedFileError
+        if it is no whole Parquet file or a page's checksum is wrong
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -48,7 +50,10 @@ def row_groups(
                 if table.num_rows:
                     yield table
     except (OSError, pa.ArrowException) as error:
-        raise RunError(f"cannot read {path}: {error}; it is not what was written, use --fresh to start over") from None
+        # Arrow gives a wrong checksum as an OSError too, but one that the system knows nothing of
+        if isinstance(error, OSError) and error.errno is not None:
+            raise RunError(f"cannot read {path}: {error}; use --fresh to start over") from None
+        raise DamagedFileError(path, str(error).rstrip(".")) from None
 
 
 def _overlaps(statistics: pq.Statistics | None, first: int, last: int) -> bool:

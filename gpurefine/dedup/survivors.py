@@ -20,7 +20,7 @@ from gpurefine.dedup.members import MEMBER_SCHEMA, RUN_BYTES
 from gpurefine.dedup.rowgroups import SEARCHED_ROW_GROUP_BYTES, row_groups
 from gpurefine.documents import ROW_BITS, TEXT
 from gpurefine.errors import RunError
-from gpurefine.write import TableWriter, read_footer
+from gpurefine.write import TableWriter, read_counts
 
 #: A member of a cluster, the survivor included; cluster is the survivor's id, file and offset are the member's.
 CLUSTER_SCHEMA = pa.schema(
@@ -68,7 +68,7 @@ def plan_choice(member_paths: Sequence[Path], budget: int) -> list[tuple[int, in
     ``(first, last)``, meaning the clusters with ``first <= root < last``. The ranges cover all clusters; there is none
     if there are no clusters
     """
-    footers = [_footer(path) for path in member_paths]
+    footers = [read_counts(path) for path in member_paths]
     members = sum(footer["members"] for footer in footers)
     member_bytes = sum(footer["bytes"] for footer in footers) // max(1, members) + 1
     clusters = max(1, budget // (COPIES * member_bytes + NUMBER_BYTES))
@@ -105,7 +105,9 @@ def choose(
     Raises
     ------
     RunError
-        if a file is damaged or a cluster has lost members
+        if a file cannot be read or a cluster has lost members
+    DamagedFileError
+        if a file is damaged
     """
     roots = np.sort(np.concatenate([np.empty(0, np.uint64), *_roots(member_paths, root_range)]))
     least, members = _least_priorities(member_paths, root_range, roots)
@@ -148,13 +150,6 @@ def read_removals(removal_paths: Sequence[Path], partition: int) -> pa.Table:
     ]
     removals = pa.concat_tables([REMOVAL_SCHEMA.empty_table(), *tables])
     return removals.sort_by("document").combine_chunks()
-
-
-def _footer(path: Path) -> dict[str, int]:
-    footer = read_footer(path)
-    if footer is None:
-        raise RunError(f"{path} is missing or damaged: it is not what was written, use --fresh to start over")
-    return footer
 
 
 def _roots(member_paths: Sequence[Path], root_range: tuple[int, int]) -> Iterator[np.ndarray]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from distributed import Client
 
 from gpurefine.dedup.bandkeys import BLOCK_BYTES
@@ -27,6 +26,7 @@ from gpurefine.engine.progress import StepProgress, tell
 from gpurefine.engine.store import RunStore
 from gpurefine.errors import DamagedFileError, RunError
 from gpurefine.stages.base import DedupStage
+from gpurefine.write import read_counts, read_footer
 
 #: Key files without bands are joined to about this size, so that a slice is worth a read; a file with bands is written
 #: in blocks, and more than one block to a file gains nothing.
@@ -40,6 +40,12 @@ PARTITIONS_A_JOB = 64
 def removal_paths(store: RunStore, step: int) -> tuple[str, ...]:
     """Tables of removals that the dedup after ``step`` left."""
     return tuple(sorted(map(str, store.dedup(step, "").glob("removals-*.parquet"))))
+
+
+def removals_are_there(store: RunStore, step: int, state: dict[str, Any]) -> bool:
+    """Whether the dedup after ``step``, whose entry in the manifest is ``state``, still has all its removals."""
+    paths = [store.dedup(step, f"removals-{number:06d}.parquet") for number in range(len(state["choose"]))]
+    return all(read_footer(path) is not None for path in paths)
 
 
 def joined_bytes(dedup: DedupStage) -> int:
@@ -107,7 +113,7 @@ class DedupRun:
         self._run("connect", [self._job("connect", labels, connect, (edges, labels, alone))])
         members = self._gather(labels)
         found = self._choose(members, state, save)
-        labelled = pq.read_metadata(labels).num_rows
+        labelled = read_counts(labels)["documents"]
         if found["duplicates"] + found["clusters"] != labelled:
             raise RunError(
                 f"{self.dedup.name}: {labelled} documents have a duplicate, but {found['clusters']} survive and "
@@ -127,12 +133,21 @@ class DedupRun:
         error.path.unlink(missing_ok=True)
         if error.path in emitted:
             index = emitted[error.path]
+            self._emit_again([index])
+
+    def _emit_again(self, partitions: Sequence[int]) -> None:
+        jobs = []
+        for index in partitions:
             arguments = (str(self.store.root), self.step, index, self.fingerprint, self.dedup)
-            job = Job(f"dedup {self.step} keys {index} again", emit_again, arguments, needs_tools=True)
-            self._run("keys", [job])
+            jobs.append(Job(f"dedup {self.step} keys {index} again", emit_again, arguments, needs_tools=True))
+        self._run("keys", jobs)
 
     def _join(self, state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
         emitted = [self.store.keys(self.step, index) for index in range(self.partitions)]
+        lost = [index for index, path in enumerate(emitted) if not path.exists()]
+        if lost:
+            tell(f"{len(lost)} key files are gone and are made again", quiet=self.quiet)
+            self._emit_again(lost)
         if "joined" not in state:
             groups = next_partitions([path.stat().st_size for path in emitted], joined_bytes(self.dedup))
             state["joined"] = [list(group.sources) for group in groups]
@@ -192,9 +207,8 @@ class DedupRun:
             # the removals are written after the clusters, so they say that both are there
             jobs.append(self._job(f"choose {number}", removals[-1], choose, arguments))
         self._run("choose", jobs)
-        duplicates = sum(pq.read_metadata(path).num_rows for path in removals)
-        in_clusters = sum(pq.read_metadata(path).num_rows for path in clusters)
-        return {"duplicates": duplicates, "clusters": in_clusters - duplicates}
+        duplicates = sum(read_counts(path)["removals"] for path in removals)
+        return {"duplicates": duplicates, "clusters": sum(read_counts(path)["clusters"] for path in clusters)}
 
     def _file(self, name: str) -> Path:
         return self.store.dedup(self.step, name)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from distributed import Client
 
 from gpurefine.config import Pipeline
-from gpurefine.engine.deduplicate import DedupRun, removal_paths
+from gpurefine.engine.deduplicate import DedupRun, removal_paths, removals_are_there
 from gpurefine.engine.jobs import Job, run_jobs
 from gpurefine.engine.partition import PartitionTask, done, process_partition
 from gpurefine.engine.plan import (
@@ -74,7 +74,7 @@ def execute(context: RunContext, manifest: dict[str, Any]) -> None:
         record = records[step.index]
         if record["state"] == "planned":
             _run_step(context, step, manifest)
-        if step.dedup_after is not None and record["dedup"]["state"] != "done":
+        if step.dedup_after is not None and not _has_removals(context, step, records):
             _run_dedup(context, step, manifest)
         if step.index > 0 and not context.pipeline.output.keep_work:
             # the documents that this step has taken up
@@ -85,6 +85,13 @@ def execute(context: RunContext, manifest: dict[str, Any]) -> None:
     summarise(context.store, context.pipeline, manifest)
     manifest["state"] = "complete"
     context.store.write_manifest(manifest)
+
+
+def _has_removals(context: RunContext, step: Step, records: list[dict[str, Any]]) -> bool:
+    """Whether the dedup after a step is done, and what it found is there until the next step has applied it."""
+    state = records[step.index]["dedup"]
+    applied = len(records) > step.index + 1 and records[step.index + 1]["state"] == "done"
+    return state["state"] == "done" and (applied or removals_are_there(context.store, step.index, state))
 
 
 def _plan_step(context: RunContext, step: Step, records: list[dict[str, Any]]) -> dict[str, Any]:
