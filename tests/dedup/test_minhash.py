@@ -80,6 +80,15 @@ def test_a_text_without_units_has_no_key_and_any_other_has_one_in_each_band():
     assert len(set(keys[:, 0].tolist())) == 20
 
 
+@pytest.mark.slow
+def test_a_document_of_100_mb_has_the_keys_of_what_it_repeats():
+    stage, text = MinHash(bands=14, rows=8), TEXTS[0] + " "
+    keys = keys_of(stage, ["one", text * (100_000_000 // len(text)), text * 2, "one"])
+    np.testing.assert_array_equal(keys[:, 1], keys[:, 2])
+    np.testing.assert_array_equal(keys[:, 0], keys[:, 3])
+    assert (keys[:, 0] != keys[:, 1]).all()
+
+
 def test_no_documents_have_no_keys():
     assert keys_of(MinHash(bands=3, rows=2), []).shape == (3, 0)
 
@@ -111,7 +120,7 @@ def test_the_preset_has_the_paper_s_parameters():
             {"permutations": 9000, "bands": 14, "rows": 8},
             "14 bands of 8 rows are 112 .* is 9000: set permutations=112",
         ),
-        ({"bands": 65536, "rows": 65536}, "at most"),
+        ({"bands": 65536, "rows": 65536}, "1048576 .* set fewer"),
         ({"bands": 0}, "bands"),
         ({"shingle": "gpt3-5"}, "gpt2"),
         ({"shingle": "word"}, "word"),
