@@ -29,6 +29,9 @@ from gpurefine.write import TableWriter
 
 METADATA_SCHEMA = pa.schema(METADATA)
 
+#: What a column holds whose strings cannot be read.
+NOT_UNICODE = "text that is not valid Unicode"
+
 #: Rows that are looked at a time; few, because columns of Python strings are copied.
 BATCH_ROWS = 256
 
@@ -96,7 +99,22 @@ class ToolPool:
 def emit(
     frame: pd.DataFrame, columns: Columns, stage: DedupStage, partition: int, folder: Path, pool: ToolPool
 ) -> Emitted:
-    """Write keys and metadata of a partition. Raises InputError if a column does not hold what it should."""
+    """Write keys and metadata of a partition.
+
+    Parameters
+    ----------
+    frame : the partition
+    columns : which of its columns are read
+    stage : the kind of dedup
+    partition : its number, from 0
+    folder : where its two files go (``keys_path``, ``rows_path``)
+    pool : the stage's tools
+
+    Raises
+    ------
+    InputError
+        if a column does not hold what it should
+    """
     checksum = xxhash.xxh3_64()
     with (
         pool.tools() as tools,
@@ -119,13 +137,7 @@ def checksum_of(frame: pd.DataFrame, columns: Columns) -> int:
     return checksum.intdigest()
 
 
-def texts(column: pd.Series, name: Hashable) -> pa.Array:
-    """A column of strings as Arrow large_string, null where a value is missing. Raises InputError for other values."""
-    return _strings(column, name, "text", numbers=False)
-
-
-def names(column: pd.Series, name: Hashable) -> pa.Array:
-    """A column of ids as Arrow large_string. Raises InputError for a null, or what is neither string nor integer."""
+def _ids(column: pd.Series, name: Hashable) -> pa.Array:
     array = _strings(column, name, "id", numbers=True)
     if array.null_count:
         raise InputError(
@@ -139,9 +151,9 @@ def _batches(frame: pd.DataFrame, columns: Columns) -> Iterator[tuple[pd.DataFra
     """Some rows of a frame at a time, and their texts (and ids, if they have any) as a batch."""
     for begin in range(0, len(frame), BATCH_ROWS):
         part = frame.iloc[begin : begin + BATCH_ROWS]
-        arrays = {"text": texts(part[columns.text], columns.text)}
+        arrays = {"text": _strings(part[columns.text], columns.text, "text", numbers=False)}
         if columns.id is not None:
-            arrays["id"] = names(part[columns.id], columns.id)
+            arrays["id"] = _ids(part[columns.id], columns.id)
         yield part, Batch(from_arrow(pa.table(arrays)))
 
 
@@ -166,11 +178,16 @@ def _update(checksum: xxhash.xxh3_64, batch: Batch) -> None:
 
 
 def _strings(column: pd.Series, name: Hashable, parameter: str, *, numbers: bool) -> pa.Array:
+    """A column as Arrow large_string, null where a value is missing; integers become strings if they may be there.
+
+    Raises InputError for other values, which names the column and the parameter of ``deduplicate`` that chose it.
+    """
     try:
         array = pa.array(column, from_pandas=True)
-    except (pa.ArrowException, UnicodeError) as error:
-        what = "text that is not valid Unicode" if isinstance(error, UnicodeError) else "values of several types"
-        raise _not_strings(name, what, parameter) from None
+    except UnicodeError:
+        raise _not_strings(name, NOT_UNICODE, parameter) from None
+    except pa.ArrowException:
+        raise _not_strings(name, "values of several types", parameter) from None
     kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
     string = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     # whether a column of objects holds numbers would depend on which of its rows are looked at
@@ -179,7 +196,13 @@ def _strings(column: pd.Series, name: Hashable, parameter: str, *, numbers: bool
         raise _not_strings(name, str(kind), parameter)
     # cast first: the chunks together may be longer than offsets of 32 bits reach
     array = array.cast(TEXT)
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    try:
+        # Arrow takes any bytes for strings without a look at them
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        raise _not_strings(name, NOT_UNICODE, parameter) from None
+    return array
 
 
 def _not_strings(name: Hashable, what: str, parameter: str) -> InputError:

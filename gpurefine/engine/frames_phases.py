@@ -114,7 +114,16 @@ def find(
 
 
 def gather(labels: Path, starts: Mapping[int, int], seed: int, folder: Path, out_path: Path) -> None:
-    """``gather_members`` of some partitions; ``starts`` are the positions of their first rows in the whole frame."""
+    """Collect the metadata of members of clusters in some partitions, after ids and positions were filled in.
+
+    Parameters
+    ----------
+    labels : table of ``connect``
+    starts : partition -> position of its first row in the whole frame
+    seed : of the choice of survivors
+    folder : the scratch folder
+    out_path : where the members go
+    """
     for partition, start in starts.items():
         _name_rows(partition, start, folder)
     sources = [(partition, _documents_path(folder, partition)) for partition in starts]
@@ -139,7 +148,19 @@ def _name_rows(partition: int, start: int, folder: Path) -> None:
 
 
 def decide(partitions: range, labels: Path, removal_paths: Sequence[Path], folder: Path) -> list[pa.Table]:
-    """For each of some partitions the members of clusters that are its rows, as ``find`` returns them."""
+    """Members of clusters in some partitions.
+
+    Parameters
+    ----------
+    partitions : adjacent ones
+    labels : table of ``connect``
+    removal_paths : tables of ``choose``
+    folder : the scratch folder
+
+    Returns
+    -------
+    A table for each partition, as ``find`` returns them
+    """
     borders = np.arange(partitions.start, partitions.stop + 1, dtype=np.uint64) << np.uint64(ROW_BITS)
     span = int(borders[0]), int(borders[-1])
     groups = row_groups(labels, ["document"], "document", *span)
