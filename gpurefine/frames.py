@@ -56,10 +56,11 @@ def text_buffers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     offsets : int64, (n + 1,); value i is ``data[offsets[i]:offsets[i + 1]]``
     """
     array = pa.array(column, from_pandas=True)
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks() if array.num_chunks != 1 else array.chunk(0)
+    # cast first: the chunks together may be longer than offsets of 32 bits reach
     if not pa.types.is_large_string(array.type):
         array = array.cast(pa.large_string())
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks() if array.num_chunks != 1 else array.chunk(0)
     if array.null_count:
         array = array.fill_null("")
     _, offsets, data = array.buffers()

@@ -191,9 +191,17 @@ def _columns(schema: pd.DataFrame, text: Hashable, id: Hashable | None) -> Colum
     taken = [name for name in NEW_COLUMNS if name in there]
     if taken:
         raise InputError(f"the frame already has a column {taken[0]!r}, which is added here: drop or rename it")
-    if pd.api.types.is_numeric_dtype(schema[text].dtype):
+    if _is_numeric(schema[text].dtype):
         raise InputError(f"column {text!r} holds {schema[text].dtype}, expected strings: name another with text=")
     return Columns(text, id, _ties(schema) if id is not None else ())
+
+
+def _is_numeric(dtype: Any) -> bool:
+    try:
+        return pd.api.types.is_numeric_dtype(dtype)
+    except NotImplementedError:
+        # what pandas says of views of strings, which are checked where values are
+        return False
 
 
 def _ties(schema: pd.DataFrame) -> tuple[str, ...]:

@@ -227,6 +227,7 @@ def test_any_index_comes_back(index):
         pd.StringDtype("python"),
         pd.ArrowDtype(pa.string()),
         pd.ArrowDtype(pa.large_string()),
+        pd.ArrowDtype(pa.string_view()),
         pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string())),
         "category",
     ],

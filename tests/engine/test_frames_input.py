@@ -20,6 +20,9 @@ BANDED = "banded_stage:Words"
 
 GOOD = pd.DataFrame({"text": ["x", "y"], "n": [1, 2]})
 
+#: Arrow checks no string: the first one ends in the middle of a character.
+NOT_UTF8 = pd.array(pa.array([b"a\xe3", b"y"]).view(pa.string()), pd.ArrowDtype(pa.string()))
+
 
 @pytest.mark.parametrize(
     ("frame", "arguments", "error", "sentence"),
@@ -42,6 +45,8 @@ GOOD = pd.DataFrame({"text": ["x", "y"], "n": [1, 2]})
         (GOOD.assign(text=[["x"], ["y"]]), {}, InputError, r"column 'text' holds list"),
         (GOOD.assign(text=["x", 1]), {}, InputError, r"column 'text' holds values of several types"),
         (GOOD.assign(text=pd.Series(["\ud800", "y"], dtype=object)), {}, InputError, r"not valid Unicode"),
+        (GOOD.assign(text=NOT_UTF8), {}, InputError, r"column 'text' holds text that is not valid Unicode.*text="),
+        (GOOD.assign(id=NOT_UTF8), {}, InputError, r"column 'id' holds text that is not valid Unicode.*id="),
         (GOOD.assign(text=pd.to_datetime(["2023", "2024"])), {}, InputError, r"column 'text' holds timestamp"),
         (GOOD.assign(keep=True), {}, InputError, r"already has a column 'keep'"),
         (GOOD.assign(survivor="x"), {}, InputError, r"already has a column 'survivor'"),
