@@ -64,7 +64,7 @@ def merge_scanning(data, begin, end, byte_ids, byte_pairs, pairs, ids, ranks, fe
     data : uint8
     byte_ids : uint16, (256,), id of each single byte
     byte_pairs : uint16, (65536,), at 256 * first + second the id of the token of these two bytes, or ``NONE``
-    pairs : uint64, from ``pair_table``
+    pairs : uint64, (slots,), from ``fill_pairs``
     ids, ranks : uint32, at least end - begin; ids is the result, ranks is for own use
     fewest : no more is merged when so many tokens are left; 1 for all there is
 
@@ -101,11 +101,17 @@ def merge_scanning(data, begin, end, byte_ids, byte_pairs, pairs, ids, ranks, fe
 
 @numba.njit(nogil=True)
 def merge_with_heap(data, begin, end, byte_ids, pairs):
-    """Tokens of the bytes [begin, end), n of them, in a time of n log n; works in some 40 bytes for each byte.
+    """Tokens of n bytes in a time of n log n, with some 40 bytes of memory for each.
+
+    Parameters
+    ----------
+    data, byte_ids, pairs : as in ``merge_scanning``
+    begin, end : the bytes are ``data[begin:end]``
 
     Returns
     -------
-    uint32 array with the tokens in front, and their number
+    ids : uint32, (n,), the tokens in front
+    count : number of tokens
     """
     size = end - begin
     ids, ranks = np.empty(size, np.uint32), np.empty(size, np.uint32)

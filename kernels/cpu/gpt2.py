@@ -21,7 +21,7 @@ from gpurefine.kernels.scalar import eight_bytes
 
 #: sha256 of the modules whose functions are compiled into the kernel below. Numba keeps machine code for as long as the
 #: text of this file is the same, so a change in one of those must show here: see tests/kernels/test_kernel_cache.py.
-COMPILED_FROM = "d3ebf73e540994e41fbc4b24647c7386f017a7c7e15eba6013c3797e53d06da4"
+COMPILED_FROM = "d4c28f82ef63e2601274e1597e405f327a24a20199fee9a8cfec084b20b819c1"
 
 #: Bytes of the longest token of a vocabulary.
 LONGEST_TOKEN = SCANNED

@@ -21,10 +21,18 @@ _VECTOR = ir.VectorType(_WORD, LANES)
 
 @intrinsic
 def lower_minima(typing_context, multipliers, increments, minima, first, shingles, begin, end):
-    """Lower ``minima[i]`` to the least ``multipliers[i] * x + increments[i]`` modulo 2**32 over some shingles x.
+    """Lower the minima of ``LANES`` hash functions by some shingles; no bound is checked.
 
-    i is ``first`` to ``first + LANES``, x is ``shingles[begin:end]``; arrays are uint32, numbers int64. Nothing is
-    checked. The functions and their minima stay in registers while the shingles pass, so no loop has a remainder.
+    The functions and their minima stay in registers while the shingles pass.
+
+    Parameters
+    ----------
+    typing_context : Numba's, not given by the caller
+    multipliers, increments : uint32, (functions,); function i is ``(multipliers[i] * x + increments[i]) % 2**32``
+    minima : uint32, (functions,), lowered in place
+    first : int64; the functions are ``first`` .. ``first + LANES - 1``
+    shingles : uint32
+    begin, end : int64; the shingles x are ``shingles[begin:end]``
     """
     signature = types.void(multipliers, increments, minima, first, shingles, begin, end)
 

@@ -15,7 +15,7 @@ from gpurefine.kernels.minhashing import begin_key, finish_key, fold
 
 #: sha256 of the modules whose functions are compiled into the kernels below. Numba keeps machine code for as long as
 #: the text of this file is the same, so a change in one must show here: see tests/kernels/test_kernel_cache.py.
-COMPILED_FROM = "3804f765d580b9de3d36df93a3e4ae9169a03d5e3f632d89cbdb22b033caad37"
+COMPILED_FROM = "1a1e5fea1d46bbf972186b1ae1ccded6fb2d95a6306925ebc0a76b24352dddfa"
 
 #: The key of a document without shingles in any band; a real key is never 0.
 NO_KEY = np.uint64(0)

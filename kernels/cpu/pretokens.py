@@ -75,7 +75,7 @@ def _end_of_white_space(data, position, end, classes):
 
 @numba.njit(nogil=True)
 def _any_pretoken_end(data, position, end, classes):
-    """Where the pre-token ends that begins at ``position``, which is below ``end``."""
+    """As ``pretoken_end``, a character at a time."""
     first = data[position]
     if first == _APOSTROPHE and position + 1 < end:
         second = data[position + 1]
@@ -97,7 +97,18 @@ def _any_pretoken_end(data, position, end, classes):
 
 @numba.njit(inline="always")
 def pretoken_end(data, position, end, classes):
-    """Where the pre-token ends that begins at ``position``, which is below ``end``."""
+    """Where a pre-token ends.
+
+    Parameters
+    ----------
+    data : uint8, UTF-8; other bytes are read safely
+    position, end : the pre-token begins at ``position``, the text ends at ``end``, which is larger
+    classes : uint8, (0x110000,), ``PATTERN_LETTER`` and so on of each code point
+
+    Returns
+    -------
+    int64, above ``position`` and at most ``end``
+    """
     if position + 16 > data.size:
         return _any_pretoken_end(data, position, end, classes)
     low, high = eight_bytes(data, position), eight_bytes(data, position + 8)
