@@ -260,7 +260,8 @@ def _config_error(error: ValidationError, model: type[BaseModel], origin: str) -
             annotation = owner.model_fields[str(part)].annotation if str(part) in owner.model_fields else None
             owner = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else owner
         known = [field.alias or name for name, field in owner.model_fields.items()]
-        hint = _nearest(str(finding["loc"][-1]), known) or f"; known are {', '.join(known)}"
+        there = f"; known are {', '.join(known)}" if len(known) > 1 else f"; the only one is '{known[0]}'"
+        hint = _nearest(str(finding["loc"][-1]), known) or there
         return ConfigError(f"{origin}: there is no parameter '{place}'{hint}")
     given = finding.get("input")
     said = finding["msg"].removeprefix("Value error, ")
