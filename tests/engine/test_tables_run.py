@@ -144,15 +144,18 @@ def near_duplicates(rows, seed):
 
 
 def test_minhash_is_one_answer_and_keeps_what_has_no_text(scheduler, tmp_path):
-    """Against bands that are compared pairwise in plain Python, for two cuts."""
+    """Against bands that are compared pairwise in plain Python, for two cuts and budgets."""
     rows = 240
     given = pa.table({"n": pa.array(range(rows)), "text": near_duplicates(rows, 1)})
     pq.write_table(given, tmp_path / "a.parquet", row_group_size=20)
     overrides = ["bands=6", "rows=3", "shingle=word-2"]
     runs = [
-        dedup(tmp_path / "a.parquet", tmp_path / str(size), scheduler, "minhash", overrides, partition_bytes=size)
-        for size in (2500, 1 << 40)
-    ]
+        dedup(
+            tmp_path / "a.parquet", tmp_path / str(size), scheduler, "minhash", overrides,
+            partition_bytes=size, memory=memory,
+        )
+        for size, memory in ((2500, 64 << 20), (1 << 40, None))
+    ]  # fmt: skip
     assert_same_results(*runs)
     tables = [refined_table(run).sort_by("n") for run in runs]
     assert tables[0].equals(tables[1])
