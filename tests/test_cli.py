@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import gpurefine
@@ -67,6 +69,17 @@ def test_a_line_of_a_page_does_not_look_like_one_of_explain(demo):
 def test_presets_and_version():
     assert "refinedweb" in call("presets").stdout
     assert call("--version").stdout.strip() == gpurefine.__version__
+
+
+def test_plan_says_what_many_workers_with_little_memory_get(tmp_path):
+    pq.write_table(pa.table({"text": pa.repeat("x", 200_000)}), tmp_path / "t.parquet")
+    options = ["--plan", "--shingle", "word-5", "--workers", "40", "--memory", "64MiB", "--offline"]
+    done = call("dedup", "minhash", tmp_path / "t.parquet", "-o", tmp_path / "run", *options)
+    assert done.returncode == 0, done.stderr
+    assert "collide tasks: 40, of up to 64.0 MiB each" in done.stdout
+    assert "half of the memory budget over the workers, but 64.0 MiB at least" in done.stdout
+    # keys twice, and an edge of each task
+    assert "2,500 bytes of text, up to 7,840 of keys and edges each" in done.stdout
 
 
 def test_plan_shows_steps_and_writes_nothing(demo, tmp_path):

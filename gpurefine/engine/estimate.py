@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gpurefine.dedup.collisions import plan_collisions
+from gpurefine.dedup.collisions import BAND_TASKS, CollisionTask, plan_collisions
 from gpurefine.dedup.components import BYTES_A_DOCUMENT as LABEL_BYTES
 from gpurefine.dedup.keys import SLICES
 from gpurefine.engine.deduplicate import joined_bytes
@@ -23,6 +23,8 @@ SAMPLE_BYTES = 4 << 20
 #: Assumptions, printed with the estimate: seconds of CPU a page, bytes of Parquet a document that is in work/.
 SECONDS_A_PAGE = 0.020
 BYTES_A_DOCUMENT = 2_500
+#: Of an edge in an edge file; a collide task writes one a document at most.
+BYTES_AN_EDGE = 16
 
 
 def estimate_lines(prepared: Prepared) -> Iterator[str]:
@@ -43,7 +45,7 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
             f"time: extraction on CPU decides: some {SECONDS_A_PAGE * 1000:.0f} ms a page, so about "
             f"{_time(records * SECONDS_A_PAGE / prepared.workers)} with these workers; a GPU would not shorten it"
         )
-    count = 1
+    count, largest = 1, 0
     for step in cut_steps(pipeline):
         names = ", ".join(stage.name for stage in step.map_stages)
         if step.index == 0:
@@ -55,11 +57,13 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
             before = f"apply {step.dedup_before.name}" if step.dedup_before else "join files"
             yield f"step {step.index}: {', '.join(filter(None, [before, names]))}: files of up to {_size(target)}"
         if step.dedup_after is not None:
-            yield from _dedup_lines(step.dedup_after, records, max(1, count), budget, prepared.memory)
-    # joined key files stand beside those they were made of
-    keys = max((2 * _key_bytes(step.dedup_after) for step in cut_steps(pipeline) if step.dedup_after), default=0)
-    disk = _size(records * (BYTES_A_DOCUMENT + keys))
-    yield f"disk: at most {disk} in work/ while it runs, if every {page} were kept"
+            tasks = _collide_tasks(step.dedup_after, records, budget, prepared.workers)
+            yield from _dedup_lines(step.dedup_after, records, max(1, count), budget, prepared.memory, tasks)
+            # joined key files stand beside those they were made of
+            largest = max(largest, 2 * _key_bytes(step.dedup_after) + BYTES_AN_EDGE * len(tasks))
+    parts = f"{BYTES_A_DOCUMENT:,} bytes of text" + (f", up to {largest:,} of keys and edges" if largest else "")
+    disk = _size(records * (BYTES_A_DOCUMENT + largest))
+    yield f"disk: some {disk} in work/ while it runs, if every {page} were kept ({parts} each)"
     for stage, what in prepared.provided.items():
         for name, value in what.items():
             yield f"uses {stage} {name}: {value}"
@@ -78,13 +82,19 @@ def estimate_records(inputs: tuple[InputFile, ...]) -> int:
     return rows + round(found * sum(file.size for file in inputs) / max(1, split.last_end or end))
 
 
-def _dedup_lines(dedup: DedupStage, documents: int, partitions: int, budget: int, memory: int) -> Iterator[str]:
-    """What a dedup of at most so many documents writes, reads and holds."""
-    bands, columns = dedup.key_bands, len(dedup.key_columns)
-    key_bytes = _key_bytes(dedup)
+def _collide_tasks(dedup: DedupStage, documents: int, budget: int, workers: int) -> list[CollisionTask]:
+    """The tasks of a dedup of so many documents, as a run plans them."""
+    bands = dedup.key_bands
     slices = bands or SLICES
     rows = np.full(slices, documents if bands else -(-documents // slices), np.int64)
-    tasks = plan_collisions(rows, columns, budget, bands)
+    return plan_collisions(rows, len(dedup.key_columns), budget, bands, max(BAND_TASKS, workers))
+
+
+def _dedup_lines(
+    dedup: DedupStage, documents: int, partitions: int, budget: int, memory: int, tasks: list[CollisionTask]
+) -> Iterator[str]:
+    """What a dedup of at most so many documents writes, reads and holds."""
+    key_bytes = _key_bytes(dedup)
     passes = max((task.passes for task in tasks), default=1)
     joined = partitions > 1 and key_bytes * documents / partitions < joined_bytes(dedup) / 2
     times = "once" if passes == 1 else f"{passes} times"
@@ -94,8 +104,8 @@ def _dedup_lines(dedup: DedupStage, documents: int, partitions: int, budget: int
     )
     yield (
         f"  {dedup.name}: collide tasks: {len(tasks)}, of up to {_size(budget)} each (half of the memory budget over "
-        f"the workers); connecting takes {LABEL_BYTES} bytes for each document that has a duplicate, at most "
-        f"{_size(documents * LABEL_BYTES)} of {_size(task_memory(memory, 1))}"
+        f"the workers, but {_size(task_memory(0, 1))} at least); connecting takes {LABEL_BYTES} bytes for "
+        f"each document that has a duplicate, at most {_size(documents * LABEL_BYTES)} of {_size(task_memory(memory, 1))}"
     )
 
 
