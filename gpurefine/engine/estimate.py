@@ -105,7 +105,7 @@ def _dedup_lines(
     yield (
         f"  {dedup.name}: collide tasks: {len(tasks)}, of up to {_size(budget)} each (half of the memory budget over "
         f"the workers, but {_size(task_memory(0, 1))} at least); connecting takes {LABEL_BYTES} bytes for "
-        f"each document that has a duplicate, at most {_size(documents * LABEL_BYTES)} of {_size(task_memory(memory, 1))}"
+        f"each document with a duplicate, at most {_size(documents * LABEL_BYTES)} of {_size(task_memory(memory, 1))}"
     )
 
 
