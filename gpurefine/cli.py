@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
 import gpurefine
+from gpurefine import report
 from gpurefine.errors import ConfigError, GpurefineError
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ PartitionOption = Annotated[
     str | None, typer.Option("--partition-size", help="bytes of input in a partition (32MiB); never changes a result")
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="delete what an earlier run left there and start over")]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="show no progress")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="show no progress, only the result")]
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -100,7 +98,7 @@ def run(
         fresh=fresh,
         quiet=quiet,
     )
-    print_waterfall(result)
+    report.print_waterfall(result)
 
 
 @app.command()
@@ -147,7 +145,7 @@ def dedup(
         fresh=fresh,
         quiet=quiet,
     )
-    print_waterfall(result)
+    report.print_waterfall(result)
 
 
 @app.command()
@@ -161,8 +159,8 @@ def demo(
     from gpurefine.demo.run import run_demo
 
     result = run_demo(output, workers=workers, offline=offline, quiet=quiet)
-    print_waterfall(result)
-    print_examples(result)
+    report.print_waterfall(result)
+    report.print_examples(result)
     print(f"\nThe crawl and its results are in {output}/. Look into them:")
     print(f"  gpurefine explain {output}/run {result.removed(columns=['url']).url.dropna().iloc[0]}")
 
@@ -184,11 +182,36 @@ def plan_command(
 @app.command()
 def presets() -> None:
     """List the presets with what they reproduce."""
-    table = Table("preset", "what it does", "stages")
-    for name in gpurefine.presets():
-        pipeline = gpurefine.load_pipeline(name)
-        table.add_row(name, pipeline.description.strip(), ", ".join(stage.name for stage in pipeline.stages))
-    _console().print(table)
+    report.print_presets()
+
+
+@app.command()
+def curve(
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="BANDSxROWS", help="such as 450x20 14x8", show_default=False)
+    ] = None,
+    bands: Annotated[int | None, typer.Option(help="of one more setting; default 450", show_default=False)] = None,
+    rows: Annotated[int | None, typer.Option(help="of one more setting; default 20", show_default=False)] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="draw it into FILE.png or FILE.svg", metavar="FILE", show_default=False)
+    ] = None,
+) -> None:
+    """Show which share of near duplicates MinHash finds, by bands and rows; settings stand beside each other."""
+    from gpurefine.dedup.curve import PAPER_BANDS, PAPER_ROWS, check_setting, parse_setting
+
+    shown = [parse_setting(text) for text in settings or []]
+    if not shown or bands is not None or rows is not None:
+        one = (PAPER_BANDS if bands is None else bands, PAPER_ROWS if rows is None else rows)
+        shown.append(check_setting(*one))
+    shown = list(dict.fromkeys(shown))
+    if plot is not None:
+        from gpurefine.dedup.plot import check_plot, plot_curves, save_plot
+
+        check_plot(plot)
+        save_plot(plot_curves(shown), plot)
+    report.print_curves(shown)
+    if plot is not None:
+        print(f"\ndrawn into {plot}")
 
 
 @app.command()
@@ -198,14 +221,7 @@ def explain(
 ) -> None:
     """Say what became of a page and why."""
     found = gpurefine.open_run(run_directory).explain(id_or_url)
-    for number, row in enumerate(found.to_dict("records")):
-        if number:
-            print()
-        for key, value in row.items():
-            if pd.isna(value):
-                continue
-            # further lines stand below the value, where none of ours begins
-            print(f"{key:>9}: {_printable(value).replace(chr(10), chr(10) + ' ' * 11)}")
+    report.print_found(found)
 
 
 @fetch_app.command("models")
@@ -258,87 +274,22 @@ def print_plan(
         print(line)
 
 
-def print_waterfall(result: gpurefine.Run) -> None:
-    """The waterfall of a finished run as a table."""
-    summary = result.summary()
-    has_reference = any(entry["reference"] is not None for entry in summary["waterfall"])
-    table = Table("stage", "rule", title=f"{summary['name']}: {summary['records']:,} records")
-    for heading in ("removed", "left", "share left", *(["published"] if has_reference else [])):
-        table.add_column(heading, justify="right")
-    for entry in summary["waterfall"]:
-        reference = [_share(entry["reference"])] if has_reference else []
-        cells = [f"{entry['removed']:,}", f"{entry['left']:,}", _share(entry["share_left"]), *reference]
-        table.add_row(f"[bold]{entry['stage']}[/bold]", "", *cells)
-        for rule, removed in entry["rules"].items():
-            table.add_row("", rule, f"{removed:,}", "", "", *[""] * len(reference))
-    console = _console()
-    console.print(table)
-    tokens = f", {summary['tokens']:,} GPT-2 tokens" if summary["tokens"] is not None else ""
-    console.print(
-        f"kept {summary['kept']:,} documents, {summary['text_bytes'] / 1e6:,.1f} MB of text{tokens} -> {result.path}"
-    )
-    if not summary["records"] and summary["skipped_records"]:
-        skipped = ", ".join(f"{number:,} {kind}" for kind, number in summary["skipped_records"].items())
-        console.print(f"no page was read: the input holds no response records, but {skipped}; this version reads WARC")
-    limited = sum(summary["removed_by_machine_limits"].values())
-    if limited:
-        console.print(f"{limited:,} pages fell to a time or memory limit or a crash; another machine may keep them")
-
-
-def print_examples(result: gpurefine.Run) -> None:
-    """One removed page of each rule, with value, limit and evidence."""
-    table = Table(
-        Column("removed by", no_wrap=True), "page", "value", "limit", "evidence", title="one page of each rule"
-    )
-    removed = result.removed(columns=["stage", "rule", "url", "value", "limit", "evidence", "survivor"])
-    for (stage, rule), group in removed.groupby(["stage", "rule"], sort=True):
-        row = group.iloc[0]
-        table.add_row(
-            f"{stage}:{rule}",
-            escape(_printable(row.url, 60)),
-            _number(row.value),
-            _number(row.limit),
-            escape(_printable(row.evidence if pd.isna(row.survivor) else f"as {row.survivor}", 40)),
-        )
-    _console().print(table)
-
-
-def _console() -> Console:
-    """Standard output; a pipe or file gets lines that are wide enough not to break words."""
-    return Console(width=None if sys.stdout.isatty() else 140)
-
-
-def _number(value: object) -> str:
-    if pd.isna(value):
-        return ""
-    number = float(str(value))
-    return f"{number:,.0f}" if number.is_integer() else f"{number:.4g}"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
-
-
-def _printable(value: object, length: int = 2000) -> str:
-    """Text from a page, fit for a terminal: no control characters, bounded."""
-    text = "" if pd.isna(value) else str(value)
-    text = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text[: length + 1])
-    return text if len(text) <= length else text[:length] + "..."
-
-
 def main() -> None:
     """Entry point: errors of ours become one sentence and an exit code."""
     debug = "--debug" in sys.argv
     try:
-        app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
+        with warnings.catch_warnings():
+            warnings.showwarning = report.show_warning
+            app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
     except (GpurefineError, OSError) as error:
         if debug:
             raise
         if isinstance(error, GpurefineError):
-            print(f"gpurefine: {_printable(error)}", file=sys.stderr)
+            print(f"gpurefine: {report.printable(error)}", file=sys.stderr)
             sys.exit(error.exit_code)
         where = f"{error.filename}: " if error.filename else ""
         print(
-            f"gpurefine: {_printable(f'{where}{error.strerror or error}')}; the same command goes on", file=sys.stderr
+            f"gpurefine: {report.printable(f'{where}{error.strerror or error}')}; the same command goes on",
+            file=sys.stderr,
         )
         sys.exit(1)

@@ -8,6 +8,8 @@ GpurefineError            one sentence for the user: what, where, what was expec
 |   +-- OutputError       a run directory that cannot be used
 +-- RunError              a run that failed midway; the same command goes on (exit code 1)
     +-- DamagedFileError  a file that the run itself wrote is not what was written
+
+SettingWarning            a Python warning: a setting that works and is hardly meant
 """
 
 from __future__ import annotations
@@ -63,3 +65,7 @@ class DamagedFileError(RunError):
 
     def __str__(self) -> str:
         return f"{self.path} is damaged: {self.what}; it is not what was written, use --fresh to start over"
+
+
+class SettingWarning(UserWarning):
+    """A setting that works but is hardly meant; one sentence, given before a run writes anything."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from gpurefine.dedup import curve
 from gpurefine.dedup.permutations import FAMILY_VERSION, Permutations, permutations
 from gpurefine.documents import Batch
 from gpurefine.frames import text_buffers
@@ -82,6 +83,10 @@ class MinHash(DedupStage):
     def key_bands(self) -> int:
         """As many keys a document as there are bands."""
         return self.bands
+
+    def warning(self) -> str | None:
+        """For bands and rows that find next to nothing, such as those of the paper the other way round."""
+        return curve.warning(self.bands, self.rows)
 
     def provide(self, resources: Resources) -> dict[str, Any]:
         """The GPT-2 vocabulary where it is needed, and the versions of what decides a key."""

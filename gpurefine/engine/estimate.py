@@ -64,6 +64,10 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
     parts = f"{BYTES_A_DOCUMENT:,} bytes of text" + (f", up to {largest:,} of keys and edges" if largest else "")
     disk = _size(records * (BYTES_A_DOCUMENT + largest))
     yield f"disk: some {disk} in work/ while it runs, if every {page} were kept ({parts} each)"
+    for stage in pipeline.stages:
+        text = stage.warning()
+        if text is not None:
+            yield f"warning: {stage.name}: {text}"
     for stage, what in prepared.provided.items():
         for name, value in what.items():
             yield f"uses {stage} {name}: {value}"

@@ -19,7 +19,7 @@ from gpurefine.engine.frames_phases import Call, call_in, find, join_decisions, 
 from gpurefine.engine.plan import task_memory
 from gpurefine.errors import ConfigError, InputError
 from gpurefine.resources.cache import default_resources
-from gpurefine.stages.base import DedupStage
+from gpurefine.stages.base import DedupStage, warn_of_settings
 from gpurefine.workers import check_count, planned_memory
 
 #: The columns that a deduplicated frame has more than it had.
@@ -146,6 +146,7 @@ def deduplicate(
         memory=planned_memory(memory),
         scratch=None if scratch is None else Path(scratch).absolute(),
     )
+    warn_of_settings([stage])
     if isinstance(frame, pd.DataFrame):
         return _deduplicate_pandas(frame, task)
     from gpurefine.engine.frames_dask import deduplicate_dask

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from gpurefine.dedup.curve import curve, settings_of
 from gpurefine.dedup.hashing import keyed_hash
 from gpurefine.documents import REFINED_SCHEMA, REMOVED_SCHEMA
 from gpurefine.engine.store import RunStore
@@ -96,6 +97,27 @@ class Run:
         if not folder.is_dir():
             return pd.DataFrame(columns=list(CLUSTER_COLUMNS))
         return from_arrow(self._table("clusters"))
+
+    def curve(self, stage: str | None = None) -> pd.DataFrame:
+        """The S-curve of the run's MinHash: similarity, and the probability that a pair of it collides.
+
+        Parameters
+        ----------
+        stage : the stage's name, where the run has several of the kind ``dedup.minhash``
+
+        Raises
+        ------
+        InputError
+            if the run has no such stage, or several and none is named
+        """
+        settings = settings_of(self.manifest["pipeline"]["stages"])
+        if not settings:
+            raise InputError(f"the run in {self.path} has no stage dedup.minhash, so no curve: gpurefine curve has any")
+        if stage is None and len(settings) == 1:
+            (stage,) = settings
+        if stage not in settings:
+            raise InputError(f"the run in {self.path} has the MinHash stages {', '.join(settings)}: name one as stage")
+        return curve(*settings[stage])
 
     def stats(self) -> pd.DataFrame:
         """All measured values, one column a ``stage:rule``, where the run wrote them (``output.stats: true``)."""

@@ -23,7 +23,7 @@ from gpurefine.read.columns import check_tables
 from gpurefine.read.inputs import InputFile, check_inputs, find_inputs
 from gpurefine.resources.cache import default_resources
 from gpurefine.resources.models import provide_model
-from gpurefine.stages.base import Resources
+from gpurefine.stages.base import Resources, warn_of_settings
 from gpurefine.workers import available_cores, check_count, choose_backend, open_client, planned_memory
 
 #: Packages whose version can change a result.
@@ -103,7 +103,7 @@ def run(
     partition_bytes : bytes of input in a first partition, default by size and workers; never changes a result
     offline : use models and lists of the cache only
     fresh : delete what an earlier run left in ``output`` and start over
-    quiet : show no progress
+    quiet : show no progress; a ``SettingWarning`` (a Python warning) about a parameter that is hardly meant is shown
 
     Returns
     -------
@@ -122,6 +122,7 @@ def run(
     prepared = prepare(
         pipeline, patterns, workers=workers, memory=memory, partition_bytes=partition_bytes, offline=offline
     )
+    warn_of_settings(pipeline.stages)
     store = RunStore(output)
     store.prepare()
     with store.lock():

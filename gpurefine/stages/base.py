@@ -8,7 +8,8 @@ and the first rule that hits, in the stage's order, names the removal. A new rul
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from gpurefine.documents import Batch
+from gpurefine.errors import SettingWarning
 from gpurefine.resources.cache import Resources
 
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
@@ -98,6 +100,18 @@ class Stage(BaseModel):
             if something is missing and cannot be had; the sentence says how to get it
         """
         return {}
+
+    def warning(self) -> str | None:
+        """One sentence where the parameters work but are hardly meant; None for all others."""
+        return None
+
+
+def warn_of_settings(stages: Iterable[Stage], stacklevel: int = 3) -> None:
+    """Give a ``SettingWarning`` for each stage that has one; it points at who called the caller of this function."""
+    for stage in stages:
+        text = stage.warning()
+        if text is not None:
+            warnings.warn(f"{stage.name}: {text}", SettingWarning, stacklevel=stacklevel)
 
 
 class MapStage(Stage):
