@@ -163,7 +163,7 @@ class ColumnFile:
             raise DamagedFileError(self.path, f"it has {size} bytes")
         file.seek(size - TAIL.size)
         length, checksum, magic = TAIL.unpack(file.read(TAIL.size))
-        if magic != MAGIC or length > size:
+        if magic != MAGIC or length > size - TAIL.size - len(MAGIC):
             raise DamagedFileError(self.path, "it does not end as such a file must")
         file.seek(size - TAIL.size - length)
         index = file.read(length)

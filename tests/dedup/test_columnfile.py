@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gpurefine.dedup.columnfile import ColumnFile, ColumnWriter
 from gpurefine.dedup.keys import SLICES, join_key_files, slice_rows, write_key_file
-from gpurefine.errors import RunError
+from gpurefine.errors import DamagedFileError, RunError
 
 
 def rows(seed, count):
@@ -64,6 +64,17 @@ def test_every_damaged_byte_is_noticed(tmp_path):
         damaged.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
         with pytest.raises(RunError, match=f"{damaged} is damaged"):
             ColumnFile(damaged).read(0, 2)
+
+
+@pytest.mark.parametrize("too_long", [1, 9, 1 << 62])
+def test_an_index_longer_than_the_file_is_damage(tmp_path, too_long):
+    path = tmp_path / "x.keys"
+    write_key_file(path, [np.arange(3, dtype=np.uint64)], np.arange(3, dtype=np.uint64), ["a"])
+    data = bytearray(path.read_bytes())
+    data[-24:-16] = (len(data) - 24 - 8 + too_long).to_bytes(8, "little")
+    path.write_bytes(data)
+    with pytest.raises(DamagedFileError, match="does not end as such a file must"):
+        ColumnFile(path)
 
 
 def test_a_file_that_is_cut_is_noticed(tmp_path):
