@@ -90,9 +90,10 @@ class MinHash(DedupStage):
 
     def provide(self, resources: Resources) -> dict[str, Any]:
         """The GPT-2 vocabulary where it is needed, and the versions of what decides a key."""
-        provided: dict[str, Any] = {"unicode": unicode_checksum(), "hash_family": str(FAMILY_VERSION)}
+        provided: dict[str, Any] = {"unicode_sha256": unicode_checksum(), "hash_family": str(FAMILY_VERSION)}
         if parse_shingle(self.shingle)[0] == "gpt2":
-            provided.update(provide_model("gpt2-vocab.bpe", resources))
+            vocabulary = provide_model("gpt2-vocab.bpe", resources)
+            provided |= {"vocabulary": vocabulary["name"], "vocabulary_sha256": vocabulary["sha256"]}
         return provided
 
     def open(self, resources: Resources) -> MinHashTool:
