@@ -187,6 +187,24 @@ def find_stage(kind: str, origin: str = "the config") -> type[Stage]:
     return found
 
 
+def dedup_kind(kind: str) -> str:
+    """The stage kind of a kind of dedup: ``minhash`` -> ``dedup.minhash``, ``module:Class`` as it is.
+
+    Raises
+    ------
+    ConfigError
+        when there is none, or the class is no dedup stage
+    """
+    full = kind if isinstance(kind, str) and ":" in kind else f"dedup.{kind}"
+    kinds = [name for name in known_kinds() if name.startswith("dedup.")]
+    if full != kind and full not in kinds:
+        known = ", ".join(name.removeprefix("dedup.") for name in kinds)
+        raise ConfigError(f"no kind of dedup is called {kind!r}: known are {known}")
+    if not issubclass(find_stage(full), DedupStage):
+        raise ConfigError(f"{kind!r} is a stage that decides on each document alone, expected a subclass of DedupStage")
+    return full
+
+
 def known_kinds() -> list[str]:
     """All stage kinds that are installed, by the files that are there."""
     names = [

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from gpurefine.config import find_stage, known_kinds, pipeline_from_data
+from gpurefine.config import dedup_kind, pipeline_from_data
 from gpurefine.engine.frames_emit import Columns, ToolPool, emit
 from gpurefine.engine.frames_phases import Call, call_in, find, join_decisions, scratch_folder
 from gpurefine.engine.plan import task_memory
@@ -218,16 +218,7 @@ def _ties(schema: pd.DataFrame) -> tuple[str, ...]:
 
 def _stage(kind: str, seed: int, parameters: dict[str, Any]) -> tuple[DedupStage, int]:
     """The stage and the seed, both checked."""
-    full = kind if isinstance(kind, str) and ":" in kind else f"dedup.{kind}"
-    try:
-        found = find_stage(full)
-    except ConfigError:
-        if full == kind:
-            raise
-        known = [name.removeprefix("dedup.") for name in known_kinds() if name.startswith("dedup.")]
-        raise ConfigError(f"no kind of dedup is called {kind!r}; known are {', '.join(known)}") from None
-    if not issubclass(found, DedupStage):
-        raise ConfigError(f"{kind!r} is a stage that decides on each row alone, expected a subclass of DedupStage")
+    full = dedup_kind(kind)
     entry = {"name": "deduplicate", "seed": seed, "stages": [{full: parameters}]}
     pipeline = pipeline_from_data(entry, origin=f"deduplicate({kind!r})")
     (stage,) = pipeline.stages

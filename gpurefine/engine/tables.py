@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpurefine.config import Pipeline, find_stage, known_kinds, pipeline_from_data
-from gpurefine.errors import ConfigError
-
-PREFIX = "dedup."
+from gpurefine.config import Pipeline, dedup_kind, pipeline_from_data
 
 
 def dedup_pipeline(kind: str, overrides: Sequence[str] = (), **parameters: Any) -> Pipeline:
@@ -16,7 +13,7 @@ def dedup_pipeline(kind: str, overrides: Sequence[str] = (), **parameters: Any) 
 
     Parameters
     ----------
-    kind : ``minhash`` or ``exact``
+    kind : ``minhash``, ``exact``, or ``module:Class`` of a dedup stage of yours
     overrides : ``KEY=VALUE`` each; ``bands=14`` is a parameter of the stage, ``seed=1``, ``annotate=true`` and keys of
         the sections ``input`` and ``output`` are the pipeline's
     parameters : of the stage; they come before ``overrides``
@@ -26,19 +23,15 @@ def dedup_pipeline(kind: str, overrides: Sequence[str] = (), **parameters: Any) 
     ConfigError
         for an unknown kind or parameter
     """
-    stage = f"{PREFIX}{kind}"
-    try:
-        find_stage(stage)
-    except ConfigError:
-        known = [name.removeprefix(PREFIX) for name in known_kinds() if name.startswith(PREFIX)]
-        raise ConfigError(f"no kind of dedup is called '{kind}': known are {', '.join(known)}") from None
+    stage = dedup_kind(kind)
+    name = stage.rsplit(":", 1)[-1]
     data = {
-        "name": f"dedup-{kind}",
-        "description": f"removes all but one of each cluster of documents that {stage} finds",
+        "name": name.replace(".", "-"),
+        "description": f"removes all but one of each cluster of documents that {name} finds",
         "output": {"tokens": False},
         "stages": [{stage: parameters}],
     }
-    return pipeline_from_data(data, [_of_stage(override, stage) for override in overrides], f"dedup {kind}")
+    return pipeline_from_data(data, [_of_stage(override, name) for override in overrides], f"dedup {kind}")
 
 
 def _of_stage(override: str, stage: str) -> str:

@@ -53,7 +53,7 @@ NOT_UTF8 = pd.array(pa.array([b"a\xe3", b"y"]).view(pa.string()), pd.ArrowDtype(
         (GOOD.assign(id=["x", None]), {}, InputError, r"column 'id' has a row without an id"),
         (GOOD.assign(n=[1.5, 2]), {"id": "n"}, InputError, r"column 'n' holds double, expected strings: .*id="),
         (GOOD.assign(n=pd.Series([1, 2], dtype=object)), {"id": "n"}, InputError, r"column 'n' holds int64"),
-        (GOOD, {"kind": "exakt"}, ConfigError, r"no kind of dedup is called 'exakt'; known are exact"),
+        (GOOD, {"kind": "exakt"}, ConfigError, r"no kind of dedup is called 'exakt': known are exact"),
         (GOOD, {"kind": "keys"}, ConfigError, r"no kind of dedup is called 'keys'"),
         (GOOD, {"kind": None}, ConfigError, r"no kind of dedup is called None"),
         (GOOD, {"kind": "nowhere:Stage"}, ConfigError, r"no stage at 'nowhere:Stage'"),
