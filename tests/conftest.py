@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -49,6 +50,21 @@ def scheduler():
         silence_logs=50,
     ) as cluster:
         yield cluster.scheduler_address
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """Calls ``gpurefine`` in this process, which spares the imports: exit code, standard output, standard error."""
+    from gpurefine.cli import main
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gpurefine", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return ended.value.code, told.out, told.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -115,11 +115,12 @@ def test_plan_shows_steps_and_writes_nothing(demo, tmp_path):
         (["run", "refinedweb", "x.warc"], "output"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(arguments, words, tmp_path):
-    done = call(*arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_mistake_is_one_sentence_and_exit_code_2(arguments, words, cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, told = cli(*arguments)
+    assert code == 2, told
+    assert words in told
+    assert "Traceback" not in told
     assert not (tmp_path / "out").exists()
 
 

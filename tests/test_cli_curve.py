@@ -50,10 +50,10 @@ def test_the_default_is_the_paper_s_setting():
         (["--plot", "curve.pdf"], "ends in .png or .svg"),
     ],
 )
-def test_a_mistake_is_one_sentence(arguments, said):
-    done = call("curve", *arguments)
-    assert done.returncode == 2
-    assert said in done.stderr and "Traceback" not in done.stderr
+def test_a_mistake_is_one_sentence(arguments, said, cli):
+    code, _, told = cli("curve", *arguments)
+    assert code == 2
+    assert said in told and "Traceback" not in told
 
 
 def test_a_trap_is_warned_of_in_run_plan_and_frames(table, tmp_path, scheduler):

@@ -2,27 +2,19 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import gpurefine
-from gpurefine.cli import main
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
-    """Calls the command in this process: exit code, standard output, standard error."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["gpurefine", "dedup", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return call
+def command(cli):
+    """Calls ``gpurefine dedup`` in this process."""
+    return partial(cli, "dedup")
 
 
 @pytest.fixture(scope="module")

@@ -377,6 +377,7 @@ def test_parameters_of_the_stage_and_of_the_pipeline():
         dedup_pipeline("exakt")
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bytes(inputs, exact, tmp_path):
     """Killed as soon as some of the partitions are done."""
     output = tmp_path / "run"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -92,6 +93,7 @@ def test_lines_are_whole_cache_lines():
 LOOK_AT_BOUNDS = """
 import sys
 import numpy as np
+import pytest
 from test_gpt2_kernels import CLASSES, TOKENS, tables
 from gpurefine.kernels import count_gpt2_tokens, empty_lines, gpt2_tokens
 random, (_, vocabulary) = np.random.default_rng(11), tables(TOKENS)
@@ -107,6 +109,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_no_index_is_out_of_bounds(tmp_path):
     settings = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.path.dirname(__file__)}
     environment = {**os.environ, **settings}
