@@ -145,7 +145,7 @@ def report(found: list[BandKeysCode], architecture: int) -> str:
             "",
             *describe(),
             "",
-            "Compiled without a GPU, never run on one. The last four columns are instructions an evaluation in the hot loop.",
+            "Compiled without a GPU, never run on one. Last four columns: instructions an evaluation in the hot loop.",
             "",
             *markdown(head, rows),
         ]
