@@ -1,6 +1,7 @@
 """The machine code of the CUDA kernels: how it is read, and that hot loops hold their limits."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,16 @@ def test_minima_of_two_numbers_are_noticed(cuda_code, monkeypatch):
     monkeypatch.setattr(cuda_code, "kernel_source", lambda name: source)
     found = cuda_code.band_keys_code(450, 20).above_limits(1.6)
     assert any("minima of two" in line for line in found)
+
+
+def test_the_limit_is_that_of_the_same_instructions(cuda_code, machine_code, benchmark_module):
+    source = Path(benchmark_module("band_keys_device").__file__).with_name("integer_limit.cu").read_text()
+    options = ("--std=c++17", "-DPER_THREAD=18", "-DTHREADS=256", "-DBLOCKS=2")
+    cubin, resources = machine_code.compile_kernel(source, options, 90)
+    function = machine_code.read_functions(machine_code.disassemble(cubin))["integer_limit"]
+    (loop,) = machine_code.innermost_loops(function)
+    assert machine_code.multiply_adds(loop) == 72 and machine_code.count(loop, "VIMNMX3") == 36
+    assert loop.total() <= 72 * 1.6 and resources["stack"] == resources["spills"] == 0
 
 
 def test_text_that_does_not_compile_is_an_error(cuda_code, machine_code):
