@@ -95,7 +95,7 @@ def limit(cupy: ModuleType, turns: int) -> Contender:
     sizes = minhash.choose_sizes(450, 20)
     macros = {name: sizes.macros()[name] for name in ("PER_THREAD", "THREADS", "BLOCKS")}
     source = Path(__file__).with_name("integer_limit.cu").read_text("utf-8")
-    kernel = cupy.RawModule(code=source, options=compiler_options(macros)).get_function("integer_limit")
+    kernel = cupy.RawKernel(source, "integer_limit", compiler_options(macros))
     blocks = cupy.cuda.Device().attributes["MultiProcessorCount"] * sizes.blocks
     threads = blocks * sizes.threads
     functions, out = mixed_numbers(cupy, threads + 2 * sizes.per_thread), cupy.zeros(threads, cupy.uint32)

@@ -121,12 +121,11 @@ def choose_grid(sizes: Sizes, documents: int, multiprocessors: int) -> tuple[int
 
 
 @functools.cache
-def _compiled(sizes: Sizes, device: int) -> cupy.RawKernel:
-    """The kernel for the current device; CuPy keeps its machine code on disk beside this."""
+def _kernel(sizes: Sizes) -> cupy.RawKernel:
+    """The kernel, compiled at its first launch on each device; CuPy keeps the machine code on disk."""
     import cupy
 
-    module = cupy.RawModule(code=kernel_source("minhash"), options=compiler_options(sizes.macros()))
-    return module.get_function("band_keys")
+    return cupy.RawKernel(kernel_source("minhash"), "band_keys", compiler_options(sizes.macros()))
 
 
 def band_keys(
@@ -162,11 +161,10 @@ def band_keys(
         return
     if (documents > 1 and out.strides[1] != out.itemsize) or out.strides[0] % out.itemsize:
         raise ValueError("out needs the keys of a band beside each other")
-    device = cupy.cuda.Device()
-    grid = choose_grid(sizes, documents, device.attributes["MultiProcessorCount"])
+    grid = choose_grid(sizes, documents, cupy.cuda.Device().attributes["MultiProcessorCount"])
     stride = out.strides[0] // out.itemsize
     arguments = (shingles, offsets, cupy.int64(documents), multipliers, increments, out, cupy.int64(stride))
-    _compiled(sizes, device.id)(grid, (sizes.threads,), arguments)
+    _kernel(sizes)(grid, (sizes.threads,), arguments)
 
 
 def _check(shingles, offsets, multipliers, increments, functions) -> None:

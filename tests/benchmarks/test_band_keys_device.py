@@ -37,11 +37,11 @@ def program(benchmark_module, tmp_path, monkeypatch):
     cupy.cuda.get_elapsed_time = lambda begin, end: 1e3 * (end.moment - begin.moment)
     cupy.cuda.runtime = SimpleNamespace(getDeviceProperties=lambda device: {"name": b"a CPU"})
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    minhash._compiled.cache_clear()
+    minhash._kernel.cache_clear()
     module = benchmark_module("band_keys_device")
     monkeypatch.setattr(module, "SHAPES", ((450, 20), (14, 8)))
     yield module
-    minhash._compiled.cache_clear()
+    minhash._kernel.cache_clear()
 
 
 def options(tmp_path):

@@ -80,18 +80,13 @@ def stand_in(folder, multiprocessors=2, falling=False, extra_options=(), change=
     change : what becomes of a kernel's text before it is compiled
     """
 
-    class RawModule:
-        def __init__(self, code, options):
-            self.code, self.options = change(code), (*options, *extra_options)
+    def raw_kernel(code, name, options):
+        program = build(folder, change(code), name, (*options, *extra_options))
 
-        def get_function(self, name):
-            program = build(folder, self.code, name, self.options)
+        def launch(grid, block, arguments):
+            run(program, (*grid, 1)[:2], block[0], arguments, falling)
 
-            def launch(grid, block, arguments):
-                run(program, (*grid, 1)[:2], block[0], arguments, falling)
+        return launch
 
-            return launch
-
-    device = SimpleNamespace(id=0, attributes={"MultiProcessorCount": multiprocessors})
-    cuda = SimpleNamespace(Device=lambda: device)
-    return SimpleNamespace(RawModule=RawModule, int64=np.int64, cuda=cuda)
+    device = SimpleNamespace(attributes={"MultiProcessorCount": multiprocessors})
+    return SimpleNamespace(RawKernel=raw_kernel, int64=np.int64, cuda=SimpleNamespace(Device=lambda: device))

@@ -50,11 +50,11 @@ def host(programs, monkeypatch):
     """A function that makes ``minhash.band_keys`` run on the CPU; it takes the options of ``stand_in``."""
 
     def install(**options):
-        minhash._compiled.cache_clear()
+        minhash._kernel.cache_clear()
         monkeypatch.setitem(sys.modules, "cupy", cuda_on_host.stand_in(programs, **options))
 
     yield install
-    minhash._compiled.cache_clear()
+    minhash._kernel.cache_clear()
 
 
 @pytest.mark.parametrize("falling", [False, True])
@@ -152,10 +152,11 @@ def test_offsets_may_begin_anywhere_and_keys_go_into_any_columns(host):
     assert np.array_equal(out[:, 3:9], whole[:, 3:9]) and np.all(out[:, 9:] == RUBBISH)
 
 
-def test_no_documents_need_no_launch(host):
+def test_no_documents_and_no_shingles(host):
     host()
     family = permutations(1, 9, 13)
     assert cuda_keys(np.zeros(0, np.uint32), np.zeros(1, np.int64), family).shape == (9, 0)
+    assert not cuda_keys(np.zeros(0, np.uint32), np.zeros(5, np.int64), family).any()
 
 
 @pytest.mark.parametrize(
