@@ -24,13 +24,14 @@ def compiler():
     return found
 
 
+@functools.cache
 def sanitizers(folder):
     """Options that end a program at the first access out of bounds, if this compiler has them."""
-    options = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    options = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     probe = folder / "probe"
     (folder / "probe.cpp").write_text("int main() { return 0; }")
     made = subprocess.run([compiler(), *options, folder / "probe.cpp", "-o", probe], capture_output=True)
-    return options if made.returncode == 0 and subprocess.run([probe], capture_output=True).returncode == 0 else []
+    return options if made.returncode == 0 and subprocess.run([probe], capture_output=True).returncode == 0 else ()
 
 
 def build(folder, source, kernel, options):
