@@ -1,6 +1,7 @@
 """Arithmetic on arrays: the one door to the kernels. No frames, no files, nothing of ours is imported from here.
 
-``scalar`` holds what all of them share; ``cpu`` holds the kernels in Numba.
+``scalar`` holds what all of them share; ``cpu`` holds the kernels in Numba. Those in ``cuda`` work on a device's arrays
+and are taken from there.
 """
 
 from gpurefine.kernels.cpu.all_copies import ALL_COPIES_FIELDS, all_copies_statistics

@@ -1,0 +1,33 @@
+"""The text of a CUDA C kernel as one piece, which is what compilers on any machine are given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent
+_INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.M)
+
+
+def kernel_source(name: str) -> str:
+    """The text of ``NAME.cu`` with our own headers in the place of their ``#include`` lines.
+
+    A compiler that keeps machine code by the text it was given (CuPy does) so sees a change in a header as well.
+
+    Parameters
+    ----------
+    name : file name in this folder, without its ending
+    """
+    text = (_FOLDER / f"{name}.cu").read_text("utf-8")
+    return _INCLUDE.sub(lambda found: (_FOLDER / found[1]).read_text("utf-8").replace("#pragma once\n", ""), text)
+
+
+def compiler_options(sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """The options that all compilers understand: the language's version, and sizes as macros.
+
+    Parameters
+    ----------
+    sizes : value of each macro
+    """
+    return ("--std=c++17", *(f"-D{name}={value}" for name, value in sizes.items()))
