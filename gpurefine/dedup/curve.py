@@ -137,7 +137,7 @@ def share(value: float) -> str:
     """A probability in per cent: 0.0 % and 100.0 % only where it is so to 16 digits."""
     if 0 < value < 0.0005:
         return "< 0.1 %"
-    if 0.9995 < value < 1:
+    if 0.9995 <= value < 1:
         return "> 99.9 %"
     return f"{value:.1%}".replace("%", " %")
 

@@ -39,7 +39,8 @@ def plot_curves(
 
     Returns
     -------
-    A figure of matplotlib, bound to no window; a notebook shows it, ``figure.savefig`` writes it.
+    A figure of matplotlib, bound to no window: ``figure.savefig`` writes it, and a notebook shows it once pyplot has a
+    backend (``plt.switch_backend(plt.get_backend())``).
 
     Raises
     ------
