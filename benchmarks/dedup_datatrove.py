@@ -57,16 +57,16 @@ Run = Callable[[Path, Path], np.ndarray]
 
 
 class WhiteSpace(WordTokenizer):
-    """Words as runs without white space."""
+    """Words as runs without white space; a text is one sentence, since MinHash asks for words only."""
 
     def word_tokenize(self, text: str) -> list[str]:
         return text.split()
 
     def sent_tokenize(self, text: str) -> list[str]:
-        raise NotImplementedError
+        return [text]
 
     def span_tokenize(self, text: str) -> list[tuple[int, int]]:
-        raise NotImplementedError
+        return [(0, len(text))]
 
 
 def theirs(texts: Path, folder: Path, words: str | WordTokenizer = "eng_Latn", numbers: bool = True) -> np.ndarray:
