@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "emulation"))
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 # programs that tests start import what is installed, not a checkout that they happen to be started in
@@ -73,3 +74,50 @@ def demo_crawl(tmp_path_factory):
     from gpurefine.demo.crawl import write_demo_crawl
 
     return write_demo_crawl(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory):
+    """A folder for CUDA kernels that were compiled for the CPU; skips without a compiler."""
+    import cuda_on_host
+
+    cuda_on_host.compiler()
+    return tmp_path_factory.mktemp("programs")
+
+
+@pytest.fixture
+def emulated(programs, monkeypatch):
+    """A function that puts a stand-in for CuPy in place, whose kernels run on the CPU: ``cupy_on_host.stand_in``."""
+    import cupy_on_host
+
+    def install(**options):
+        forget_kernels()
+        cupy = cupy_on_host.stand_in(programs, **options)
+        monkeypatch.setitem(sys.modules, "cupy", cupy)
+        return cupy
+
+    yield install
+    forget_kernels()
+
+
+@pytest.fixture(params=["emulated", pytest.param("device", marks=pytest.mark.gpu)])
+def cuda(request):
+    """A function that gives CuPy, of which there are two: the emulated one, and the real one on a device.
+
+    It takes the options of ``emulated``, which change nothing on a device.
+    """
+    if request.param == "emulated":
+        return request.getfixturevalue("emulated")
+    cupy = pytest.importorskip("cupy", reason="CuPy is not here")
+    if not cupy.cuda.is_available():
+        pytest.skip("no CUDA device is here")
+    forget_kernels()
+    return lambda **options: cupy
+
+
+def forget_kernels():
+    """Kernels that were compiled by one CuPy are of no use to another."""
+    from gpurefine.kernels.cuda import device
+
+    device.kernel.cache_clear()
+    device.multiprocessors.cache_clear()

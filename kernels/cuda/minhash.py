@@ -6,12 +6,11 @@ keys. CuPy is imported when a kernel is launched; what is decided here needs no 
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpurefine.kernels.cpu.lanes import LANES
-from gpurefine.kernels.cuda.source import compiler_options, kernel_source
+from gpurefine.kernels.cuda.device import check_array, check_offsets, current_multiprocessors, kernel, typed
 
 if TYPE_CHECKING:
     import cupy
@@ -120,14 +119,6 @@ def choose_grid(sizes: Sizes, documents: int, multiprocessors: int) -> tuple[int
     return max(1, min(documents, multiprocessors * sizes.blocks // sizes.slices)), sizes.slices
 
 
-@functools.cache
-def _kernel(sizes: Sizes) -> cupy.RawKernel:
-    """The kernel, compiled at its first launch on each device; CuPy keeps the machine code on disk."""
-    import cupy
-
-    return cupy.RawKernel(kernel_source("minhash"), "band_keys", compiler_options(sizes.macros()))
-
-
 def band_keys(
     shingles: cupy.ndarray,
     offsets: cupy.ndarray,
@@ -150,8 +141,6 @@ def band_keys(
     ValueError
         if sizes or types do not fit together
     """
-    import cupy
-
     sizes = choose_sizes(bands, rows)
     _check(shingles, offsets, multipliers, increments, bands * rows)
     documents = offsets.size - 1
@@ -161,25 +150,16 @@ def band_keys(
         return
     if (documents > 1 and out.strides[1] != out.itemsize) or out.strides[0] % out.itemsize:
         raise ValueError("out needs the keys of a band beside each other")
-    grid = choose_grid(sizes, documents, cupy.cuda.Device().attributes["MultiProcessorCount"])
+    grid = choose_grid(sizes, documents, current_multiprocessors())
     stride = out.strides[0] // out.itemsize
-    arguments = (shingles, offsets, cupy.int64(documents), multipliers, increments, out, cupy.int64(stride))
-    _kernel(sizes)(grid, (sizes.threads,), arguments)
+    arguments = (shingles, offsets, documents, multipliers, increments, out, stride)
+    kernel("minhash", "band_keys", **sizes.macros())(grid, (sizes.threads,), typed(arguments))
 
 
 def _check(shingles, offsets, multipliers, increments, functions) -> None:
     """Refuse arrays that do not fit, because the kernel looks at no bounds. Waits for the offsets."""
-    for name, array, dtype in (
-        ("shingles", shingles, "uint32"),
-        ("offsets", offsets, "int64"),
-        ("multipliers", multipliers, "uint32"),
-        ("increments", increments, "uint32"),
-    ):
-        if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
-            raise ValueError(f"{name} must be one row of {dtype} without gaps, not {array.dtype} of {array.shape}")
+    for name, array in (("shingles", shingles), ("multipliers", multipliers), ("increments", increments)):
+        check_array(name, array, "uint32")
     if multipliers.size != increments.size or multipliers.size < functions or multipliers.size % LANES:
         raise ValueError("a table of hash functions needs bands * rows entries, padded to a multiple of LANES")
-    if offsets.size == 0 or int(offsets[0]) < 0 or int(offsets[-1]) > shingles.size:
-        raise ValueError("offsets must begin at 0 or above and end within the shingles")
-    if bool((offsets[1:] < offsets[:-1]).any()):
-        raise ValueError("offsets must not fall")
+    check_offsets(offsets, shingles.size)

@@ -1,9 +1,7 @@
 // Integer arithmetic of MinHash on one item each: kernels/minhashing.py once more, number for number, in CUDA C.
 // A key must be the same number on every device; tests run this text on the CPU beside the other.
 #pragma once
-
-typedef unsigned int u32;
-typedef unsigned long long u64;
+#include "scalar.cuh"
 
 // Take one more word into a running value.
 __device__ __forceinline__ u64 fold(u64 value, u64 word) {
@@ -20,4 +18,14 @@ __device__ __forceinline__ u64 begin_key(u32 band) {
 __device__ __forceinline__ u64 finish_key(u64 value) {
     value = fold(fold(value, 0), 0);
     return value | (u64)(value == 0);
+}
+
+// What the hash of a shingle begins with.
+__device__ __forceinline__ u64 begin_shingle() {
+    return 0x9E3779B97F4A7C15ull;
+}
+
+// The hash of a shingle from its folded units.
+__device__ __forceinline__ u32 finish_shingle(u64 value) {
+    return (u32)(fold(fold(value, 0), 0) >> 32);
 }

@@ -11,7 +11,7 @@ _INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.M)
 
 
 def kernel_source(name: str) -> str:
-    """The text of ``NAME.cu`` with our own headers in the place of their ``#include`` lines.
+    """The text of ``NAME.cu`` with our own headers, each once, in the place of their ``#include`` lines.
 
     A compiler that keeps machine code by the text it was given (CuPy does) so sees a change in a header as well.
 
@@ -19,8 +19,13 @@ def kernel_source(name: str) -> str:
     ----------
     name : file name in this folder, without its ending
     """
-    text = (_FOLDER / f"{name}.cu").read_text("utf-8")
-    return _INCLUDE.sub(lambda found: (_FOLDER / found[1]).read_text("utf-8").replace("#pragma once\n", ""), text)
+    return _with_headers(f"{name}.cu", set())
+
+
+def _with_headers(name: str, taken: set[str]) -> str:
+    taken.add(name)
+    text = (_FOLDER / name).read_text("utf-8").replace("#pragma once\n", "")
+    return _INCLUDE.sub(lambda found: "" if found[1] in taken else _with_headers(found[1], taken), text)
 
 
 def compiler_options(sizes: Mapping[str, int]) -> tuple[str, ...]:

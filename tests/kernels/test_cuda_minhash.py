@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gpurefine import kernels
 from gpurefine.dedup.permutations import permutations
 from gpurefine.kernels.cuda import minhash
+from gpurefine.kernels.cuda.device import to_device
 from gpurefine.kernels.cuda.minhash import MOST_ROWS, Sizes, choose_grid, choose_sizes
 
 #: The tails of fours and of chunks of any size, and documents without shingles at both ends.
@@ -33,41 +34,23 @@ def cpu_keys(shingles, offsets, family):
 
 
 def cuda_keys(shingles, offsets, family):
-    out = np.full((family.bands, offsets.size - 1), RUBBISH, np.uint64)
-    minhash.band_keys(shingles, offsets, family.multipliers, family.increments, family.bands, family.rows, out)
-    return out
+    out = to_device(np.full((family.bands, offsets.size - 1), RUBBISH, np.uint64))
+    arrays = map(to_device, (shingles, offsets, family.multipliers, family.increments))
+    minhash.band_keys(*arrays, family.bands, family.rows, out)
+    return out.get()
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    """A folder for compiled kernels; skips without a compiler."""
-    cuda_on_host.compiler()
-    return tmp_path_factory.mktemp("programs")
-
-
-@pytest.fixture
-def host(programs, monkeypatch):
-    """A function that makes ``minhash.band_keys`` run on the CPU; it takes the options of ``stand_in``."""
-
-    def install(**options):
-        minhash._kernel.cache_clear()
-        monkeypatch.setitem(sys.modules, "cupy", cuda_on_host.stand_in(programs, **options))
-
-    yield install
-    minhash._kernel.cache_clear()
-
-
-@pytest.mark.parametrize("falling", [False, True])
-def test_keys_at_full_size(host, falling):
-    host(falling=falling)
+@pytest.mark.parametrize("order", ["rising", "falling"])
+def test_keys_at_full_size(emulated, order):
+    emulated(order=order)
     shingles, offsets = documents(LENGTHS)
     family = permutations(1, 450, 20)
     assert np.array_equal(cuda_keys(shingles, offsets, family), cpu_keys(shingles, offsets, family))
 
 
 @pytest.mark.parametrize("shape", [(14, 8), (20, 13), (9, 13), (1, 10), (1, 1), (450, 9), (7, 601), (1, MOST_ROWS)])
-def test_keys_of_other_shapes_within_bounds(host, programs, shape):
-    host(extra_options=cuda_on_host.sanitizers(programs))
+def test_keys_of_other_shapes_within_bounds(emulated, programs, shape):
+    emulated(extra_options=cuda_on_host.sanitizers(programs))
     shingles, offsets = documents(LENGTHS if shape[0] * shape[1] < 1000 else SHORT)
     family = permutations(2, *shape)
     assert np.array_equal(cuda_keys(shingles, offsets, family), cpu_keys(shingles, offsets, family))
@@ -83,8 +66,8 @@ def test_keys_of_other_shapes_within_bounds(host, programs, shape):
     ],
     ids=str,
 )
-def test_keys_at_odd_sizes_within_bounds(host, programs, monkeypatch, sizes):
-    host(extra_options=cuda_on_host.sanitizers(programs), falling=True)
+def test_keys_at_odd_sizes_within_bounds(emulated, programs, monkeypatch, sizes):
+    emulated(extra_options=cuda_on_host.sanitizers(programs), order="falling")
     monkeypatch.setattr(minhash, "choose_sizes", lambda bands, rows: sizes)
     shingles, offsets = documents(SHORT)
     family = permutations(3, sizes.bands, sizes.rows)
@@ -92,7 +75,7 @@ def test_keys_at_odd_sizes_within_bounds(host, programs, monkeypatch, sizes):
 
 
 @pytest.mark.parametrize("barrier", [0, 1, 2])
-def test_each_barrier_is_needed(host, barrier):
+def test_each_barrier_is_needed(emulated, barrier):
     """The emulation would notice a missing one."""
 
     def without(text):
@@ -105,32 +88,32 @@ def test_each_barrier_is_needed(host, barrier):
     family = permutations(1, 20, 13)
     expected = cpu_keys(shingles, offsets, family)
     found = []
-    for falling in (False, True):
-        host(change=without, falling=falling)
+    for order in ("rising", "falling"):
+        emulated(change=without, order=order)
         found.append(np.array_equal(cuda_keys(shingles, offsets, family), expected))
     assert not all(found)
 
 
-def test_a_barrier_that_only_some_threads_reach_is_an_error(host):
-    host(change=lambda text: text.replace("__syncthreads();", "if (thread) __syncthreads();", 1))
+def test_a_barrier_that_only_some_threads_reach_is_an_error(emulated):
+    emulated(change=lambda text: text.replace("__syncthreads();", "if (thread) __syncthreads();", 1))
     shingles, offsets = documents([3])
     with pytest.raises(RuntimeError, match="different barriers"):
         cuda_keys(shingles, offsets, permutations(1, 20, 13))
 
 
-def test_an_access_out_of_bounds_is_an_error(host, programs):
+def test_an_access_out_of_bounds_is_an_error(emulated, programs):
     options = cuda_on_host.sanitizers(programs)
     if not options:
         pytest.skip("this g++ has no sanitizers")
-    host(extra_options=options, change=lambda text: text.replace("i < count ? i : count - 1", "i"))
+    emulated(extra_options=options, change=lambda text: text.replace("i < count ? i : count - 1", "i"))
     shingles, offsets = documents([64, 3])
     with pytest.raises(RuntimeError, match="heap-buffer-overflow"):
         cuda_keys(shingles, offsets, permutations(1, 20, 13))
 
 
 @pytest.mark.parametrize("multiprocessors", [1, 3, 1000])
-def test_keys_are_the_same_on_any_number_of_multiprocessors(host, monkeypatch, multiprocessors):
-    host(multiprocessors=multiprocessors)
+def test_keys_are_the_same_on_any_number_of_multiprocessors(emulated, monkeypatch, multiprocessors):
+    emulated(multiprocessors=multiprocessors)
     sizes = Sizes(14, 8, slice_bands=7, per_thread=2, threads=32, blocks=2)
     monkeypatch.setattr(minhash, "choose_sizes", lambda bands, rows: sizes)
     shingles, offsets = documents(SHORT)
@@ -138,22 +121,23 @@ def test_keys_are_the_same_on_any_number_of_multiprocessors(host, monkeypatch, m
     assert np.array_equal(cuda_keys(shingles, offsets, family), cpu_keys(shingles, offsets, family))
 
 
-def test_offsets_may_begin_anywhere_and_keys_go_into_any_columns(host):
-    host()
+def test_offsets_may_begin_anywhere_and_keys_go_into_any_columns(emulated):
+    emulated()
     shingles, offsets = documents(SHORT)
     family = permutations(1, 9, 13)
     whole = cpu_keys(shingles, offsets, family)
-    out = np.full((9, len(SHORT)), RUBBISH, np.uint64)
-    tables = family.multipliers, family.increments
+    out = to_device(np.full((9, len(SHORT)), RUBBISH, np.uint64))
+    tables = to_device(family.multipliers), to_device(family.increments)
+    shingles, offsets = to_device(shingles), to_device(offsets)
     minhash.band_keys(shingles, offsets[3:9], *tables, 9, 13, out[:, 3:8])
-    assert np.array_equal(out[:, 3:8], whole[:, 3:8])
-    assert np.all(out[:, :3] == RUBBISH) and np.all(out[:, 8:] == RUBBISH)
+    assert np.array_equal(out.get()[:, 3:8], whole[:, 3:8])
+    assert np.all(out.get()[:, :3] == RUBBISH) and np.all(out.get()[:, 8:] == RUBBISH)
     minhash.band_keys(shingles, offsets[8:10], *tables, 9, 13, out[:, 8:9])
-    assert np.array_equal(out[:, 3:9], whole[:, 3:9]) and np.all(out[:, 9:] == RUBBISH)
+    assert np.array_equal(out.get()[:, 3:9], whole[:, 3:9]) and np.all(out.get()[:, 9:] == RUBBISH)
 
 
-def test_no_documents_and_no_shingles(host):
-    host()
+def test_no_documents_and_no_shingles(emulated):
+    emulated()
     family = permutations(1, 9, 13)
     assert cuda_keys(np.zeros(0, np.uint32), np.zeros(1, np.int64), family).shape == (9, 0)
     assert not cuda_keys(np.zeros(0, np.uint32), np.zeros(5, np.int64), family).any()
@@ -167,7 +151,7 @@ def test_no_documents_and_no_shingles(host):
         ({"offsets": np.array([0, 4], np.int32)}, "offsets must be one row of int64"),
         ({"multipliers": np.ones((1, 16), np.uint32)}, "multipliers must be one row"),
         ({"multipliers": np.ones(32, np.uint32)}, "padded to a multiple"),
-        ({"offsets": np.array([0, 5])}, "within the shingles"),
+        ({"offsets": np.array([0, 5])}, "within the 4 items"),
         ({"offsets": np.array([-1, 4])}, "begin at 0"),
         ({"offsets": np.array([0, 4, 2]), "out": np.zeros((3, 2), np.uint64)}, "not fall"),
         ({"out": np.zeros((3, 2), np.uint64)}, "column for each document"),
@@ -177,8 +161,12 @@ def test_no_documents_and_no_shingles(host):
         ({"bands": 1, "rows": MOST_ROWS + 1}, "take fewer rows, or the CPU"),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused(host, change, message):
-    host()
+def test_arrays_that_do_not_fit_are_refused(emulated, change, message):
+    cupy = emulated()
+
+    def on_device(value):
+        return cupy.ndarray(value) if isinstance(value, np.ndarray) else value  # with its gaps
+
     functions = np.ones(16, np.uint32)
     arguments = {
         "shingles": np.zeros(4, np.uint32),
@@ -190,7 +178,7 @@ def test_arrays_that_do_not_fit_are_refused(host, change, message):
         "out": np.zeros((3, 1), np.uint64),
     }
     with pytest.raises(ValueError, match=message):
-        minhash.band_keys(**arguments | change)
+        minhash.band_keys(**{name: on_device(value) for name, value in (arguments | change).items()})
 
 
 @given(bands=st.integers(1, 3000), rows=st.integers(1, MOST_ROWS))
@@ -246,6 +234,7 @@ class Refuse:
             raise ImportError(name + " is not to be imported here")
 sys.meta_path.insert(0, Refuse())
 from gpurefine.kernels.cuda import minhash
+from gpurefine.kernels.cuda.device import to_device
 minhash.choose_sizes(450, 20)
 """
     subprocess.run([sys.executable, "-c", program], check=True)

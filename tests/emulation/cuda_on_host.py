@@ -1,4 +1,4 @@
-"""A stand-in for CuPy that runs CUDA C kernels on the CPU (cuda_on_host.hpp): arrays are NumPy's, g++ compiles."""
+"""Compiles CUDA C kernels with g++ and runs them on the CPU (cuda_on_host.hpp), on NumPy's arrays."""
 
 import ctypes
 import functools
@@ -7,12 +7,12 @@ import shutil
 import struct
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parent
+ORDERS = ("rising", "falling", "mixed")
 
 
 @functools.cache
@@ -47,9 +47,9 @@ def build(folder, source, kernel, options):
     return program
 
 
-def run(program, grid, threads, arguments, falling):
+def run(program, grid, threads, arguments, order="rising"):
     """Run a program on arrays, which may be views, and on whole numbers; what it writes is then in the arrays."""
-    pieces = [struct.pack("<5q", *grid, threads, falling, len(arguments))]
+    pieces = [struct.pack("<5q", *grid, threads, ORDERS.index(order), len(arguments))]
     spans = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
@@ -67,27 +67,3 @@ def run(program, grid, threads, arguments, falling):
         ctypes.memmove(address, done.stdout[place : place + length], length)
         place += length
     assert place == len(done.stdout)
-
-
-def stand_in(folder, multiprocessors=2, falling=False, extra_options=(), change=lambda text: text):
-    """What the launchers use of CuPy, on the CPU.
-
-    Parameters
-    ----------
-    folder : where programs are kept
-    multiprocessors : how many the device says it has
-    falling : whether the threads of a block run from the last to the first
-    extra_options : for g++, behind those of the launcher
-    change : what becomes of a kernel's text before it is compiled
-    """
-
-    def raw_kernel(code, name, options):
-        program = build(folder, change(code), name, (*options, *extra_options))
-
-        def launch(grid, block, arguments):
-            run(program, (*grid, 1)[:2], block[0], arguments, falling)
-
-        return launch
-
-    device = SimpleNamespace(attributes={"MultiProcessorCount": multiprocessors})
-    return SimpleNamespace(RawKernel=raw_kernel, int64=np.int64, cuda=SimpleNamespace(Device=lambda: device))

@@ -1,0 +1,107 @@
+"""Arrays on a CUDA device and kernels that are launched on them. CuPy is imported when one of these is called."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpurefine.kernels.cuda.source import compiler_options, kernel_source
+
+if TYPE_CHECKING:
+    import cupy
+
+#: Threads of a block where nothing speaks for another number.
+THREADS = 256
+#: Blocks for each multiprocessor, at most, of a kernel whose threads go on to further items.
+BLOCKS_A_MULTIPROCESSOR = 16
+
+
+def on_device(array: Any) -> bool:
+    """Whether an array lies on a CUDA device."""
+    return hasattr(array, "__cuda_array_interface__")
+
+
+def to_device(array: np.ndarray) -> cupy.ndarray:
+    """A copy of an array on the current device."""
+    import cupy
+
+    return cupy.asarray(array)
+
+
+def to_host(array: Any) -> np.ndarray:
+    """The values of an array of either kind as a NumPy array; waits for the device."""
+    return array.get() if on_device(array) else array
+
+
+@functools.lru_cache(maxsize=256)
+def kernel(file: str, name: str, **sizes: int) -> cupy.RawKernel:
+    """A kernel, compiled at its first launch on each device; CuPy keeps the machine code on disk.
+
+    Parameters
+    ----------
+    file : name of the ``.cu`` file, without its ending
+    name : of the function
+    sizes : macros of the file
+    """
+    import cupy
+
+    return cupy.RawKernel(kernel_source(file), name, compiler_options(sizes))
+
+
+@functools.cache
+def multiprocessors(device: int) -> int:
+    """Multiprocessors of a device."""
+    import cupy
+
+    return cupy.cuda.Device(device).attributes["MultiProcessorCount"]
+
+
+def current_multiprocessors() -> int:
+    """Multiprocessors of the current device."""
+    import cupy
+
+    return multiprocessors(cupy.cuda.Device().id)
+
+
+def launch(function: cupy.RawKernel, items: int, *arguments: Any, threads: int = THREADS) -> None:
+    """Launch a kernel whose threads take one of ``items`` after another (a grid-stride loop); nothing for no items.
+
+    Parameters
+    ----------
+    function : from ``kernel``
+    items : how many there are; the kernel must be given their number, too
+    arguments : CuPy arrays without gaps, and whole numbers, which the kernel takes as ``long long``
+    threads : of a block
+    """
+    if items:
+        blocks = min(-(-items // threads), current_multiprocessors() * BLOCKS_A_MULTIPROCESSOR)
+        function((blocks,), (threads,), typed(arguments))
+
+
+def launch_blocks(function: cupy.RawKernel, items: int, *arguments: Any, threads: int = THREADS) -> None:
+    """As ``launch``, for a kernel whose blocks take one item after another."""
+    if items:
+        blocks = min(items, current_multiprocessors() * BLOCKS_A_MULTIPROCESSOR)
+        function((blocks,), (threads,), typed(arguments))
+
+
+def typed(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments of a launch with whole numbers as int64, so that their size is known."""
+    return tuple(np.int64(each) if isinstance(each, int) else each for each in arguments)
+
+
+def check_array(name: str, array: Any, dtype: str) -> None:
+    """Raise ValueError if an array is no single row of ``dtype`` without gaps: kernels look at no bounds."""
+    if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
+        raise ValueError(f"{name} must be one row of {dtype} without gaps, not {array.dtype} of {array.shape}")
+
+
+def check_offsets(offsets: cupy.ndarray, size: int) -> None:
+    """Raise ValueError if offsets (int64) are not rising within ``size`` items. Waits for the device."""
+    check_array("offsets", offsets, "int64")
+    if offsets.size == 0 or int(offsets[0]) < 0 or int(offsets[-1]) > size:
+        raise ValueError(f"offsets must begin at 0 or above and end within the {size} items")
+    if bool((offsets[1:] < offsets[:-1]).any()):
+        raise ValueError("offsets must not fall")
