@@ -20,6 +20,7 @@ _INSTRUCTION = re.compile(r"^\s+/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P[0-9T]\s+)?([A-Z
 _LABEL = re.compile(r"^(\.L_\w+):")
 _FUNCTION = re.compile(r"^\.text\.([\w$.]+):")
 _TARGET = re.compile(r"`\((\.L_\w+)\)|\b(0x[0-9a-f]+)")
+_ENTRY = re.compile(r"Compiling entry function '([\w$.]+)'")
 _RESOURCES = {
     "registers": re.compile(r"Used (\d+) registers"),
     "shared": re.compile(r"(\d+) bytes smem"),
@@ -49,7 +50,7 @@ class Function:
     labels: Mapping[str, int]
 
 
-def compile_kernel(source: str, options: Sequence[str], architecture: int) -> tuple[bytes, dict[str, int]]:
+def compile_kernels(source: str, options: Sequence[str], architecture: int) -> tuple[bytes, dict[str, dict[str, int]]]:
     """Compile CUDA C to machine code as CuPy would on a machine with that device.
 
     Parameters
@@ -60,7 +61,8 @@ def compile_kernel(source: str, options: Sequence[str], architecture: int) -> tu
 
     Returns
     -------
-    the machine code (a cubin), and a thread's registers and bytes of stack and spills and a block's shared bytes
+    the machine code (a cubin), and for each kernel a thread's registers and bytes of stack and spills (``registers``,
+    ``stack``, ``spills``) and a block's bytes of shared memory (``shared``)
 
     Raises
     ------
@@ -84,11 +86,20 @@ def compile_kernel(source: str, options: Sequence[str], architecture: int) -> tu
         raise RuntimeError(text)
     cubin = bytes(nvrtc.nvrtcGetCUBINSize(program)[1])
     nvrtc.nvrtcGetCUBIN(program, cubin)
-    return cubin, {name: int(found[1]) for name, pattern in _RESOURCES.items() if (found := pattern.search(text))}
+    return cubin, _resources(text)
+
+
+def _resources(log: str) -> dict[str, dict[str, int]]:
+    """What the compiler's log says of each kernel; 0 where it is silent."""
+    _, *pieces = _ENTRY.split(log)
+    return {
+        name: {what: int(found[1]) if (found := pattern.search(told)) else 0 for what, pattern in _RESOURCES.items()}
+        for name, told in zip(pieces[::2], pieces[1::2], strict=True)
+    }
 
 
 def compiler_version() -> str:
-    """The version of the compiler that ``compile_kernel`` uses."""
+    """The version of the compiler that ``compile_kernels`` uses."""
     from cuda.bindings import nvrtc
 
     _, major, minor = nvrtc.nvrtcVersion()

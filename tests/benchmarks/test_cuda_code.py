@@ -1,11 +1,16 @@
 """The machine code of the CUDA kernels: how it is read, and that hot loops hold their limits."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gpurefine.kernels.cuda.minhash import Sizes
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    from cuda_limits import KERNELS, KernelLimit
 
 #: As the disassembler writes it, made up: a loop in a loop, a predicate, a backward branch out of the second function.
 TEXT = """\
@@ -31,6 +36,9 @@ first:
         /*0010*/                   BRA 0x0 ;
 """
 
+#: Sizes of the band keys' kernel.
+TINY = Sizes(3, 2, slice_bands=3, per_thread=1, threads=32, blocks=1).macros()
+
 
 @pytest.fixture(scope="module")
 def machine_code(benchmark_module):
@@ -42,7 +50,7 @@ def cuda_code(benchmark_module, machine_code):
     """The program; skips where nothing can be compiled."""
     module = benchmark_module("cuda_code")
     try:
-        machine_code.disassemble(machine_code.compile_kernel('extern "C" __global__ void f() {}', (), 90)[0])
+        machine_code.disassemble(machine_code.compile_kernels('extern "C" __global__ void f() {}', (), 90)[0])
     except machine_code.ToolsMissing as error:
         pytest.skip(str(error))
     return module
@@ -73,6 +81,72 @@ def test_hot_loops_hold_their_limits(cuda_code):
         assert 0 < code.registers <= 128
 
 
+@pytest.mark.parametrize("limit", KERNELS, ids=str)
+def test_kernels_hold_their_limits(cuda_code, limit):
+    code = cuda_code.kernel_code(limit)
+    assert code.above_limits() == []
+    # a limit that is far off guards nothing
+    assert code.issued > limit.most / 2 and code.registers > limit.registers / 2
+
+
+#: Made up: a sum, an array that is indexed at run time, and two loops of which the mark picks one.
+KERNELS_TO_READ = """
+extern "C" __global__ void sum(const int* x, int* y, long long n) {
+    int total = 0;
+#pragma unroll 1
+    for (long long i = 0; i < n; i += 4) total += x[i] + x[i + 1] + x[i + 2] + x[i + 3];
+    *y = total;
+}
+extern "C" __global__ void local(const int* x, int* y, long long n) {
+    int array[64];
+    for (int i = 0; i < 64; ++i) array[i] = 0;
+    for (long long i = 0; i < n; ++i) array[x[i] & 63] += x[i];
+    for (int i = 0; i < 64; ++i) y[i] = array[y[i] & 63];
+}
+extern "C" __global__ void two(const int* x, int* y, long long n) {
+    __shared__ int s[SIZE];
+    for (int i = threadIdx.x; i < SIZE; i += blockDim.x) s[i] = 0;
+    __syncthreads();
+#pragma unroll 1
+    for (long long i = 0; i < n; ++i) atomicAdd(s + (x[i] & (SIZE - 1)), 1);
+    __syncthreads();
+#pragma unroll 1
+    for (int i = 0; i < SIZE; ++i) y[i] += s[i];
+}
+"""
+
+
+@pytest.fixture
+def read_kernel(cuda_code, monkeypatch):
+    """A function that reads the code of one of the kernels above."""
+    monkeypatch.setattr(cuda_code, "kernel_source", lambda name: KERNELS_TO_READ)
+    limit = KernelLimit("made_up", "sum", mark="LDG", items=4, most=6, registers=40, macros={"SIZE": 128})
+    return lambda **changes: cuda_code.kernel_code(replace(limit, **changes))
+
+
+def test_instructions_registers_and_shared_memory_are_counted(read_kernel):
+    code = read_kernel()
+    assert code.above_limits() == [] and (code.shared, code.local) == (0, 0)
+    assert 2 <= code.issued <= 6 and read_kernel(items=1).issued == 4 * code.issued
+    assert "instructions an item, more than 1" in read_kernel(most=1).above_limits()[0]
+    assert "registers, more than 3" in read_kernel(registers=3).above_limits()[0]
+    assert read_kernel(function="two", mark="ATOM").shared == 512
+    # the loop of the atomic holds no store, that of the store no atomic
+    assert read_kernel(function="two", mark="ATOM").issued != read_kernel(function="two", mark="STG").issued
+
+
+def test_local_memory_is_noticed(read_kernel):
+    code = read_kernel(function="local", mark="LDL", items=1, most=1000, registers=200)
+    assert code.local > 256 and any("local memory" in line for line in code.above_limits())
+
+
+def test_an_entry_without_a_kernel_or_a_loop_is_an_error(read_kernel):
+    with pytest.raises(ValueError, match="no kernel none"):
+        read_kernel(function="none")
+    with pytest.raises(ValueError, match="no innermost loop has an instruction HMMA"):
+        read_kernel(mark="HMMA")
+
+
 def test_too_few_registers_are_noticed(cuda_code, monkeypatch):
     crowded = Sizes(450, 20, slice_bands=225, per_thread=18, threads=256, blocks=4)
     monkeypatch.setattr(cuda_code, "choose_sizes", lambda bands, rows: crowded)
@@ -93,19 +167,21 @@ def test_minima_of_two_numbers_are_noticed(cuda_code, monkeypatch):
 def test_the_limit_is_that_of_the_same_instructions(cuda_code, machine_code, benchmark_module):
     source = Path(benchmark_module("band_keys_device").__file__).with_name("integer_limit.cu").read_text()
     options = ("--std=c++17", "-DPER_THREAD=18", "-DTHREADS=256", "-DBLOCKS=2")
-    cubin, resources = machine_code.compile_kernel(source, options, 90)
+    cubin, resources = machine_code.compile_kernels(source, options, 90)
     function = machine_code.read_functions(machine_code.disassemble(cubin))["integer_limit"]
+    used = resources["integer_limit"]
     (loop,) = machine_code.innermost_loops(function)
     assert machine_code.multiply_adds(loop) == 72 and machine_code.count(loop, "VIMNMX3") == 36
-    assert loop.total() <= 72 * 1.6 and resources["stack"] == resources["spills"] == 0
+    assert loop.total() <= 72 * 1.6 and used["stack"] == used["spills"] == 0
 
 
 def test_text_that_does_not_compile_is_an_error(cuda_code, machine_code):
     with pytest.raises(RuntimeError, match="undefined"):
-        machine_code.compile_kernel('extern "C" __global__ void f() { g(); }', (), 90)
+        machine_code.compile_kernels('extern "C" __global__ void f() { g(); }', (), 90)
 
 
 def test_the_report_names_each_shape(cuda_code):
     code = cuda_code.band_keys_code(9, 13)
-    text = cuda_code.report([code], 90)
-    assert "| 9 x 13 |" in text and "sm_90" in text and "NVRTC" in text
+    limit = KernelLimit("minhash", "band_keys", mark="VIMNMX", items=1, most=1, registers=1, macros=TINY)
+    text = cuda_code.report([code], [cuda_code.kernel_code(limit)], 90)
+    assert "| 9 x 13 |" in text and f"| {limit} |" in text and "sm_90" in text and "NVRTC" in text

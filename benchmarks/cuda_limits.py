@@ -1,0 +1,42 @@
+"""What each CUDA kernel may cost in machine code for sm_90: data for cuda_code.py, which explains it, and for its test.
+
+A limit stands a little above what the kernel takes today, so that a change that makes it dearer is seen. The band keys
+are not here: their loop is held to exact counts in cuda_code.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class KernelLimit:
+    """A kernel with what it may cost.
+
+    Attributes
+    ----------
+    file : its file in kernels/cuda, without the ending
+    function : its name there
+    mark : what instructions of the hot loop begin with; of the innermost loops the one with most of these is the hot
+        one. ``LDG`` are loads from global memory, ``LDS`` from shared memory, ``ATOM`` and ``RED`` atomics
+    items : what one turn of the hot loop deals with (bytes, units, edges), after unrolling
+    most : instructions an item in the hot loop
+    registers : of a thread
+    macros : value of each macro that the launcher gives
+    """
+
+    file: str
+    function: str
+    mark: str
+    items: float
+    most: float
+    registers: int
+    macros: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        sizes = " ".join(f"{name}={value}" for name, value in self.macros.items())
+        return f"{self.file}.{self.function}" + (f" {sizes}" if sizes else "")
+
+
+KERNELS: list[KernelLimit] = []
