@@ -2,15 +2,12 @@
 
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from gpurefine.kernels.cuda import minhash
-
-KERNEL_TESTS = Path(__file__).resolve().parents[1] / "kernels"
 
 
 class Event:
@@ -24,24 +21,15 @@ class Event:
 
 
 @pytest.fixture
-def program(benchmark_module, tmp_path, monkeypatch):
+def program(benchmark_module, emulated, monkeypatch):
     """The program, its shapes fewer, with a CuPy of the CPU."""
-    monkeypatch.syspath_prepend(str(KERNEL_TESTS))
-    import cuda_on_host
-
-    cupy = cuda_on_host.stand_in(cuda_on_host.compiler() and tmp_path, multiprocessors=1)
-    for name in ("arange", "asarray", "uint32", "uint64", "zeros"):
-        setattr(cupy, name, getattr(np, name))
-    cupy.asnumpy = np.asarray
+    cupy = emulated(multiprocessors=1)
     cupy.cuda.Event = Event
     cupy.cuda.get_elapsed_time = lambda begin, end: 1e3 * (end.moment - begin.moment)
     cupy.cuda.runtime = SimpleNamespace(getDeviceProperties=lambda device: {"name": b"a CPU"})
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-    minhash._kernel.cache_clear()
     module = benchmark_module("band_keys_device")
     monkeypatch.setattr(module, "SHAPES", ((450, 20), (14, 8)))
-    yield module
-    minhash._kernel.cache_clear()
+    return module
 
 
 def options(tmp_path):
@@ -72,6 +60,6 @@ def test_without_a_device_it_says_so(benchmark_module, monkeypatch, capsys):
 
 
 def test_mixed_numbers_are_different_ones(program):
-    numbers = program.mixed_numbers(sys.modules["cupy"], 4096)
+    numbers = program.mixed_numbers(sys.modules["cupy"], 4096).get()
     assert numbers.dtype == np.uint32 and np.unique(numbers).size == 4096
     assert abs(float(numbers.mean()) / 2**32 - 0.5) < 0.03
