@@ -1,17 +1,21 @@
 """What a document is: its columns and their types, document numbers, and the batch that stages work on.
 
-A *batch* is what travels through the map stages: some hundred rows of a partition as a frame (pandas with Arrow
-strings), with the text statistics that were already measured on it. Rows keep the reader's order.
+A *batch* is what travels through the map stages: some rows of a partition as a frame (pandas with Arrow strings, or
+cuDF on a GPU worker), with the text statistics that were already measured on it. Rows keep the reader's order.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+
+from gpurefine.frames import assign, take
+
+if TYPE_CHECKING:
+    from gpurefine.frames import Frame
 
 TEXT = pa.large_string()
 
@@ -89,13 +93,13 @@ class Batch:
 
     Attributes
     ----------
-    frame : one row a document; the columns of PAGE_SCHEMA until ``extract`` adds ``text``, then DOCUMENT_SCHEMA's.
-        The index is 0 .. n - 1.
+    frame : one row a document, of pandas or cuDF; the columns of PAGE_SCHEMA until ``extract`` adds ``text``, then
+        DOCUMENT_SCHEMA's. The index is 0 .. n - 1.
     statistics : tables measured on ``text``, by the options they were measured with; each an integer array with one
-        row a document. They are dropped when the text changes.
+        row a document, of NumPy whatever the frame. They are dropped when the text changes.
     """
 
-    frame: pd.DataFrame
+    frame: Frame
     statistics: dict[Any, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -105,12 +109,11 @@ class Batch:
         """The rows where ``mask`` (bool, (n,)) is true, with their statistics."""
         if mask.all():
             return self
-        return Batch(
-            self.frame[mask].reset_index(drop=True),
-            {options: table[mask] for options, table in self.statistics.items()},
-        )
+        return Batch(take(self.frame, mask), {options: table[mask] for options, table in self.statistics.items()})
 
     def with_columns(self, **columns: Any) -> Batch:
-        """The batch with columns added or replaced; a new ``text`` drops what was measured on the old one."""
+        """The batch with columns added or replaced (see ``frames.assign``); a new ``text`` drops what was measured on
+        the old one.
+        """
         statistics = {} if "text" in columns else self.statistics
-        return Batch(self.frame.assign(**columns), statistics)
+        return Batch(assign(self.frame, columns), statistics)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from gpurefine.documents import REMOVED_SCHEMA, Batch
+from gpurefine.documents import REMOVED_SCHEMA, TEXT, Batch
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import GpurefineError, RunError
-from gpurefine.frames import string_column, to_arrow
+from gpurefine.frames import concat, is_device_frame, take, to_arrow, to_device_frame, to_host_frame
 from gpurefine.stages.base import MapStage, Outcome, Verdict
 
 #: Failures of the machine or of the installation, not of a document: they end the task.
@@ -119,16 +119,50 @@ def _apply(stage: MapStage, tools: StageTools, batch: Batch) -> list[Outcome]:
 
 
 def _apply_halving(stage: MapStage, tools: StageTools, batch: Batch) -> list[Outcome]:
-    """Apply a stage; when it fails, halve the batch until only the documents that fail alone are left."""
+    """Apply a stage; when it fails, halve the batch until only the documents that fail alone are left.
+
+    What a device has no memory for is halved, too; the CPU takes a document that does not fit there alone.
+    """
+    on_device = is_device_frame(batch.frame)
     try:
-        return [stage.apply(batch, tools.tool(stage))]
+        return [_apply_there(stage, tools, batch)]
+    except NOT_THE_DOCUMENT as error:
+        if not (on_device and isinstance(error, MemoryError)):
+            raise
+        failure: Exception = error
+    except Exception as error:
+        failure = error
+    if len(batch) == 1:
+        return [_apply_on_host(stage, tools, batch, failure) if on_device else _failed(batch, failure)]
+    half = np.arange(len(batch)) < len(batch) // 2
+    return [outcome for mask in (half, ~half) for outcome in _apply_halving(stage, tools, batch.keep(mask))]
+
+
+def _apply_there(stage: MapStage, tools: StageTools, batch: Batch) -> Outcome:
+    """Apply a stage to a batch where it lies; on the host where the stage has nothing for a device, and back."""
+    if stage.on_gpu or not is_device_frame(batch.frame):
+        return stage.apply(batch, tools.tool(stage))
+    outcome = stage.apply(Batch(to_host_frame(batch.frame), batch.statistics), tools.tool(stage))
+    outcome.batch = Batch(to_device_frame(outcome.batch.frame), outcome.batch.statistics)
+    return outcome
+
+
+def _apply_on_host(stage: MapStage, tools: StageTools, batch: Batch, failure: Exception) -> Outcome:
+    """What the CPU says of one document of a device on which a stage failed there, so that both devices agree."""
+    host = Batch(to_host_frame(batch.frame), batch.statistics)
+    try:
+        outcome = stage.apply(host, tools.tool(stage))
     except NOT_THE_DOCUMENT:
         raise
     except Exception as error:
-        if len(batch) == 1:
-            return [_failed(batch, error)]
-        half = np.arange(len(batch)) < len(batch) // 2
-        return [outcome for mask in (half, ~half) for outcome in _apply_halving(stage, tools, batch.keep(mask))]
+        return _failed(batch, error)
+    if not isinstance(failure, MemoryError):
+        raise RunError(
+            f"stage '{stage.name}' failed on a GPU with {type(failure).__name__}: {failure}, and not on the CPU for "
+            "the same document: please report this, and go on with --backend cpu"
+        ) from failure
+    outcome.batch = Batch(to_device_frame(outcome.batch.frame), outcome.batch.statistics)
+    return outcome
 
 
 def _failed(batch: Batch, error: Exception) -> Outcome:
@@ -141,7 +175,7 @@ def _joined(batches: Sequence[Batch]) -> Batch:
     filled = [batch for batch in batches if len(batch)] or list(batches[:1])
     if len(filled) == 1:
         return filled[0]
-    return Batch(pd.concat([batch.frame for batch in filled], ignore_index=True))
+    return Batch(concat([batch.frame for batch in filled]))
 
 
 def _joined_measures(parts: Sequence[_Measured]) -> _Measured:
@@ -162,24 +196,41 @@ def _first_hits(verdicts: Sequence[Verdict], rows: int, annotate: bool) -> np.nd
     return hit
 
 
+def removal_table(batch: Batch, gone: np.ndarray, said: Mapping[str, Any], text: bool) -> pa.Table:
+    """Rows of ``removed/``.
+
+    Parameters
+    ----------
+    batch : n documents
+    gone : bool, (n,), which of them leave
+    said : by names of ``REMOVED_SCHEMA`` an Arrow array with a value for each document that leaves
+    text : whether their text goes with them
+    """
+    names = [name for name in TAKEN_OVER if name in batch.frame.columns and (text or name != "text")]
+    table = to_arrow(take(batch.frame[names], gone), REMOVED_SCHEMA)
+    for name, values in said.items():
+        place = REMOVED_SCHEMA.get_field_index(name)
+        table = table.set_column(place, REMOVED_SCHEMA.field(place), values.cast(REMOVED_SCHEMA.field(place).type))
+    return table
+
+
 def _removals(stage: MapStage, outcome: Outcome, hit: np.ndarray, removed_text: bool) -> pa.Table:
     """Rows of ``removed/`` for the rows with a hit, in their order."""
     rows = np.flatnonzero(hit >= 0)
-    verdicts = [outcome.verdicts[index] for index in hit[rows]]
-    frame = outcome.batch.frame.filter(items=TAKEN_OVER).iloc[rows].reset_index(drop=True)
-    value = [np.nan if v.value is None else float(v.value[row]) for v, row in zip(verdicts, rows, strict=True)]
-    frame = frame.assign(
-        stage=string_column([stage.name] * len(rows)),
-        rule=string_column([v.rule for v in verdicts]),
-        value=pd.Series(value, dtype="float64"),
-        limit=pd.Series([np.nan if v.limit is None else v.limit for v in verdicts], dtype="float64"),
-        evidence=string_column(
-            [None if v.evidence is None else v.evidence[row] for v, row in zip(verdicts, rows, strict=True)]
-        ),
-    )
-    if not removed_text and "text" in frame.columns:
-        frame = frame.drop(columns="text")
-    return to_arrow(frame, REMOVED_SCHEMA)
+    verdicts = list(zip([outcome.verdicts[index] for index in hit[rows]], rows, strict=True))
+    said = {
+        "stage": pa.repeat(stage.name, len(rows)),
+        "rule": pa.array([verdict.rule for verdict, _ in verdicts], TEXT),
+        "value": _numbers(np.nan if each.value is None else float(each.value[row]) for each, row in verdicts),
+        "limit": _numbers(np.nan if each.limit is None else each.limit for each, _ in verdicts),
+        "evidence": pa.array([None if each.evidence is None else each.evidence[row] for each, row in verdicts], TEXT),
+    }
+    return removal_table(outcome.batch, hit >= 0, said, removed_text)
+
+
+def _numbers(values: Iterable[float]) -> pa.Array:
+    """float64, null where a number is not one."""
+    return pa.array(np.fromiter(values, np.float64), from_pandas=True)
 
 
 def _record(measured: _Measured, stage: MapStage, outcome: Outcome) -> _Measured:
@@ -197,11 +248,9 @@ def _stats_table(batch: Batch, measured: _Measured) -> pa.Table:
         [(name, float(measured.values[name][row])) for name in names if not np.isnan(measured.values[name][row])]
         for row in range(len(batch))
     ]
-    frame = batch.frame
-    columns = [
-        *(pa.array(frame[name], from_pandas=True) for name in ("id", "file", "offset")),
-        pa.array([rule or None for rule in measured.first_rule], pa.large_string()),
-        pa.array(rows, STATS_SCHEMA.field("measured").type),
-    ]
-    columns = [column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column for column in columns]
-    return pa.table(columns, schema=STATS_SCHEMA)
+    table = to_arrow(batch.frame, STATS_SCHEMA)
+    said = [rule or None for rule in measured.first_rule]
+    for name, values in (("removed_by", said), ("measured", rows)):
+        place = STATS_SCHEMA.get_field_index(name)
+        table = table.set_column(place, STATS_SCHEMA.field(place), pa.array(values, STATS_SCHEMA.field(place).type))
+    return table
