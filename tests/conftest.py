@@ -115,9 +115,35 @@ def cuda(request):
     return lambda **options: cupy
 
 
+@pytest.fixture
+def cudf_of(request, monkeypatch):
+    """A function that gives the cuDF asked for: ``emulated``, a stand-in beside an emulated CuPy, or ``device``."""
+
+    def install(which):
+        if which == "emulated":
+            import cudf_on_host
+
+            request.getfixturevalue("emulated")()
+            return cudf_on_host.install(monkeypatch)
+        cudf = pytest.importorskip("cudf", reason="cuDF is not here")
+        if not pytest.importorskip("cupy", reason="CuPy is not here").cuda.is_available():
+            pytest.skip("no CUDA device is here")
+        forget_kernels()
+        return cudf
+
+    return install
+
+
+@pytest.fixture(params=["emulated", pytest.param("device", marks=pytest.mark.gpu)])
+def cudf(request, cudf_of):
+    """cuDF, of which there are two: a stand-in, and the real one on a device."""
+    return cudf_of(request.param)
+
+
 def forget_kernels():
-    """Kernels that were compiled by one CuPy are of no use to another."""
+    """Kernels and tables of one CuPy are of no use to another."""
     from gpurefine.kernels.cuda import device
 
     device.kernel.cache_clear()
     device.multiprocessors.cache_clear()
+    device._copy_on.cache_clear()

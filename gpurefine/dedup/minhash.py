@@ -18,14 +18,17 @@ from gpurefine.dedup.permutations import FAMILY_VERSION, Permutations, permutati
 from gpurefine.documents import Batch
 from gpurefine.frames import text_buffers
 from gpurefine.kernels import band_keys
+from gpurefine.kernels.cuda.device import on_device, to_host
+from gpurefine.kernels.cuda.minhash import MOST_ROWS
 from gpurefine.resources.cache import Resources
 from gpurefine.resources.models import gpt2_tokenizer, provide_model
 from gpurefine.stages.base import DedupStage
 from gpurefine.text.shingles import Shingler, parse_shingle
 from gpurefine.text.unicode import unicode_checksum
 
-#: Text that is shingled at a time; tokens and shingles of it take some six times as much. A longer document is alone.
-GROUP_BYTES = 4 << 20
+#: Text that is shingled at a time, on a CPU and on a device, which needs much to be busy; tokens and shingles of it
+#: take several times as much. A longer document is alone.
+GROUP_BYTES, DEVICE_GROUP_BYTES = 4 << 20, 64 << 20
 
 
 class MinHash(DedupStage):
@@ -84,6 +87,11 @@ class MinHash(DedupStage):
         """As many keys a document as there are bands."""
         return self.bands
 
+    @property
+    def on_gpu(self) -> bool:
+        """If a block of threads can fold a band: see ``kernels.cuda.minhash``."""
+        return self.rows <= MOST_ROWS
+
     def warning(self) -> str | None:
         """For bands and rows that find next to nothing, such as those of the paper the other way round."""
         return curve.warning(self.bands, self.rows)
@@ -106,9 +114,10 @@ class MinHash(DedupStage):
     def keys(self, batch: Batch, tool: MinHashTool) -> np.ndarray:
         """Band keys: uint64, (bands, n). Two different bands of minima get one key with probability 2**-64."""
         data, offsets = text_buffers(batch.frame["text"])
+        group_bytes = DEVICE_GROUP_BYTES if on_device(data) else GROUP_BYTES
         keys = np.empty((self.bands, len(batch)), np.uint64)
         family = tool.permutations
-        for first, last in _groups(offsets):
+        for first, last in _groups(to_host(offsets), group_bytes):
             shingles, starts = tool.shingler.shingles(data, offsets[first : last + 1])
             band_keys(
                 shingles, starts, family.multipliers, family.increments, self.bands, self.rows, keys[:, first:last]
@@ -124,11 +133,11 @@ class MinHashTool:
     permutations: Permutations
 
 
-def _groups(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Ranges of documents with some ``GROUP_BYTES`` of text, at least one document each."""
+def _groups(offsets: np.ndarray, group_bytes: int) -> Iterator[tuple[int, int]]:
+    """Ranges of documents with some ``group_bytes`` of text, at least one document each."""
     first, documents = 0, len(offsets) - 1
     while first < documents:
-        last = int(np.searchsorted(offsets, offsets[first] + GROUP_BYTES, "right")) - 1
+        last = int(np.searchsorted(offsets, offsets[first] + group_bytes, "right")) - 1
         last = min(max(last, first + 1), documents)
         yield first, last
         first = last

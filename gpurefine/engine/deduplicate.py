@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distributed import Client
-
 from gpurefine.dedup.bandkeys import BLOCK_BYTES
 from gpurefine.dedup.collisions import BAND_TASKS, CollisionTask, collide, plan_collisions
 from gpurefine.dedup.components import connect
 from gpurefine.dedup.keys import join_key_files, slice_rows
 from gpurefine.dedup.members import gather_members
 from gpurefine.dedup.survivors import choose, plan_choice
-from gpurefine.engine.emit import emit_again
-from gpurefine.engine.jobs import Job, run_jobs
-from gpurefine.engine.plan import next_partitions, task_memory
+from gpurefine.engine.context import RunContext
+from gpurefine.engine.emit import emit_keys
+from gpurefine.engine.jobs import Job, run_jobs, workers_by_device
+from gpurefine.engine.plan import Device, Step, next_partitions, task_memory
 from gpurefine.engine.progress import StepProgress, tell
 from gpurefine.engine.store import RunStore
 from gpurefine.errors import DamagedFileError, RunError
@@ -53,41 +52,45 @@ def joined_bytes(dedup: DedupStage) -> int:
     return BLOCK_BYTES if dedup.key_bands else JOINED_KEY_FILE
 
 
+def keys_job(context: RunContext, step: Step, partition: int) -> Job:
+    """The keys of a partition's documents, for the dedup after the step."""
+    device = context.keeps_on_device(step.keys_device)
+    arguments = (str(context.store.root), step.index, partition, context.fingerprint, step.dedup_after, device)
+    name = f"dedup {step.index} keys {partition}"
+    return Job(name, emit_keys, arguments, needs_tools=True, device=context.place(step.keys_device))
+
+
 @dataclass(frozen=True)
 class DedupRun:
     """One dedup of a run.
 
     Attributes
     ----------
-    store, step : where; the dedup stands after step number ``step``
-    fingerprint : of the run
-    dedup, seed : the stage, and the seed of the choice of survivors
+    context : the run
+    step : the step that the dedup stands after
+    dedup : the stage
     partitions : number of partitions of the step
-    client, run_key : the workers
-    memory : bytes that all jobs together may use
-    quiet : show no progress
     """
 
-    store: RunStore
-    step: int
-    fingerprint: str
+    context: RunContext
+    step: Step
     dedup: DedupStage
-    seed: int
     partitions: int
-    client: Client
-    run_key: str
-    memory: int
-    quiet: bool
 
     @property
     def task_memory(self) -> int:
         """Bytes that a job may use beside those of the other workers."""
-        return task_memory(self.memory, self.workers)
+        return task_memory(self.context.memory, self.workers)
 
     @property
     def workers(self) -> int:
-        """Workers there are now."""
-        return len(self.client.scheduler_info(n_workers=-1)["workers"])
+        """Workers there are now for its jobs."""
+        return workers_by_device(self.context.client)[self._device]
+
+    @property
+    def _device(self) -> Device:
+        """Where collisions are found."""
+        return self.context.place(self.step.keys_device)
 
     def find(self, state: dict[str, Any], save: Callable[[], None]) -> dict[str, int]:
         """Run all phases; ``state`` is this dedup's entry in the manifest, ``save`` writes the manifest.
@@ -109,8 +112,8 @@ class DedupRun:
         edges = self._collide(key_paths, state, save)
         labels = self._file("labels.parquet")
         # this one runs alone
-        alone = task_memory(self.memory, 1)
-        self._run("connect", [self._job("connect", labels, connect, (edges, labels, alone))])
+        alone = task_memory(self.context.memory, 1)
+        self._run("connect", [self._job("connect", labels, connect, (edges, labels, alone), self._device)])
         members = self._gather(labels)
         found = self._choose(members, state, save)
         labelled = read_counts(labels)["documents"]
@@ -126,28 +129,24 @@ class DedupRun:
 
         The next call of ``_find`` makes what is missing. Raises the error when the file is none of these.
         """
-        emitted = {self.store.keys(self.step, index): index for index in range(self.partitions)}
+        emitted = {self.context.store.keys(self.step.index, index): index for index in range(self.partitions)}
         if error.path not in emitted and error.path.parent != self._file(""):
             raise error
-        tell(f"{error.path} is damaged and is made again", quiet=self.quiet)
+        tell(f"{error.path} is damaged and is made again", quiet=self.context.quiet)
         error.path.unlink(missing_ok=True)
         if error.path in emitted:
-            index = emitted[error.path]
-            self._emit_again([index])
+            self._emit([emitted[error.path]])
 
-    def _emit_again(self, partitions: Sequence[int]) -> None:
-        jobs = []
-        for index in partitions:
-            arguments = (str(self.store.root), self.step, index, self.fingerprint, self.dedup)
-            jobs.append(Job(f"dedup {self.step} keys {index} again", emit_again, arguments, needs_tools=True))
-        self._run("keys", jobs)
+    def _emit(self, partitions: Sequence[int]) -> None:
+        self._run("keys", [keys_job(self.context, self.step, index) for index in partitions])
 
     def _join(self, state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
-        emitted = [self.store.keys(self.step, index) for index in range(self.partitions)]
+        emitted = [self.context.store.keys(self.step.index, index) for index in range(self.partitions)]
         lost = [index for index, path in enumerate(emitted) if not path.exists()]
         if lost:
-            tell(f"{len(lost)} key files are gone and are made again", quiet=self.quiet)
-            self._emit_again(lost)
+            if self.step.keys_device is None:
+                tell(f"{len(lost)} key files are gone and are made again", quiet=self.context.quiet)
+            self._emit(lost)
         if "joined" not in state:
             groups = next_partitions([path.stat().st_size for path in emitted], joined_bytes(self.dedup))
             state["joined"] = [list(group.sources) for group in groups]
@@ -178,7 +177,7 @@ class DedupRun:
             paths.append(path)
             # how often it is read follows from the memory of this try
             arguments = (CollisionTask(first, last), list(key_paths), path, self.task_memory)
-            jobs.append(self._job(f"collide {number}", path, collide, arguments))
+            jobs.append(self._job(f"collide {number}", path, collide, arguments, self._device))
         self._run("collide", jobs)
         return paths
 
@@ -186,10 +185,10 @@ class DedupRun:
         paths, jobs = [], []
         for first in range(0, self.partitions, PARTITIONS_A_JOB):
             group = range(first, min(first + PARTITIONS_A_JOB, self.partitions))
-            sources = [(index, self.store.documents(self.step, index, last=False)) for index in group]
+            sources = [(index, self.context.store.documents(self.step.index, index, last=False)) for index in group]
             path = self._file(f"members-{first:06d}.parquet")
             paths.append(path)
-            arguments = (labels, sources, self.seed, path)
+            arguments = (labels, sources, self.context.pipeline.seed, path)
             jobs.append(self._job(f"gather {first}", path, gather_members, arguments))
         self._run("gather", jobs)
         return paths
@@ -200,7 +199,7 @@ class DedupRun:
             save()
         jobs, clusters, removals = [], [], []
         for number, roots in enumerate(state["choose"]):
-            clusters.append(self.store.clusters(self.step, number))
+            clusters.append(self.context.store.clusters(self.step.index, number))
             removals.append(self._file(f"removals-{number:06d}.parquet"))
             clusters[-1].parent.mkdir(parents=True, exist_ok=True)
             arguments = (list(members), tuple(roots), clusters[-1], removals[-1], self.dedup.evidence)
@@ -211,16 +210,18 @@ class DedupRun:
         return {"duplicates": duplicates, "clusters": sum(read_counts(path)["clusters"] for path in clusters)}
 
     def _file(self, name: str) -> Path:
-        return self.store.dedup(self.step, name)
+        return self.context.store.dedup(self.step.index, name)
 
-    def _job(self, name: str, output: Path, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Job | None:
+    def _job(
+        self, name: str, output: Path, function: Callable[..., Any], arguments: tuple[Any, ...], device: Device = "CPU"
+    ) -> Job | None:
         """A job, or None when an earlier try has left its output."""
-        return None if output.exists() else Job(f"dedup {self.step} {name}", function, arguments)
+        return None if output.exists() else Job(f"dedup {self.step.index} {name}", function, arguments, device=device)
 
     def _run(self, title: str, jobs: Sequence[Job | None]) -> None:
         todo: Iterator[Job] = (job for job in jobs if job is not None)
-        with StepProgress(f"{self.dedup.name}: {title}", len(jobs), quiet=self.quiet) as progress:
+        with StepProgress(f"{self.dedup.name}: {title}", len(jobs), quiet=self.context.quiet) as progress:
             for _ in range(sum(job is None for job in jobs)):
                 progress.advance(timed=False)
-            for _ in run_jobs(self.client, self.run_key, todo):
+            for _ in run_jobs(self.context.client, self.context.run_key, todo):
                 progress.advance()

@@ -1,14 +1,15 @@
 """Keys of a partition's documents for the dedup after its step, collected as the documents are written.
 
-A key file that turns out to be damaged is made again from those documents.
+Where keys are a job of their own, and where a key file turns out to be damaged, they are made from those documents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,12 +18,14 @@ from gpurefine.documents import DOCUMENT_SCHEMA, Batch
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import RunError
-from gpurefine.frames import from_arrow
+from gpurefine.frames import from_arrow, is_device_frame, to_host_frame
 from gpurefine.stages.base import DedupStage
 from gpurefine.write import read_footer
 
 #: Rows of a batch when documents are loaded from Parquet.
 BATCH_ROWS = 1024
+#: Bytes of a batch on a device: much, so that it has work for all its threads.
+DEVICE_BATCH_BYTES = 128 << 20
 
 
 def read_documents(path: Path, fingerprint: str, schema: pa.Schema = DOCUMENT_SCHEMA) -> Iterator[pa.Table]:
@@ -60,7 +63,8 @@ class KeyCollector:
     def add(self, batch: Batch) -> None:
         """Take the keys of the next documents."""
         if self._dedup is not None and self._writer is not None:
-            self._writer.add(self._dedup.keys(batch, self._tools.tool(self._dedup)))
+            for keys in _keys(self._dedup, batch, self._tools.tool(self._dedup)):
+                self._writer.add(keys)
 
     def close(self) -> None:
         """Write what is held and finish the file."""
@@ -75,13 +79,46 @@ class KeyCollector:
             self._writer.__exit__(*error)
 
 
-def emit_again(
-    root: str, step: int, partition: int, fingerprint: str, dedup: DedupStage, tools: StageTools
+def _keys(dedup: DedupStage, batch: Batch, tool: Any) -> Iterator[np.ndarray]:
+    """Keys of a batch in pieces: what does not fit a device is halved, and a document that does not goes to the CPU."""
+    try:
+        keys = dedup.keys(batch, tool)
+    except MemoryError:
+        if not is_device_frame(batch.frame):
+            raise
+    else:
+        yield keys
+        return
+    if len(batch) == 1:
+        yield dedup.keys(Batch(to_host_frame(batch.frame)), tool)
+        return
+    first = np.arange(len(batch)) < len(batch) // 2
+    for half in (first, ~first):
+        yield from _keys(dedup, batch.keep(half), tool)
+
+
+def emit_keys(
+    root: str, step: int, partition: int, fingerprint: str, dedup: DedupStage, on_device: bool, tools: StageTools
 ) -> dict[str, int]:
     """Write the key file of a partition from the documents that it left; returns how many these are."""
     store, documents = RunStore(root), 0
     with KeyCollector(dedup, partition, tools, store.keys(step, partition)) as keys:
-        for table in read_documents(store.documents(step, partition, last=False), fingerprint):
-            keys.add(Batch(from_arrow(table)))
+        tables = read_documents(store.documents(step, partition, last=False), fingerprint)
+        for table in device_tables(tables) if on_device else tables:
+            keys.add(Batch(from_arrow(table, on_device)))
             documents += table.num_rows
     return {"documents": documents}
+
+
+def device_tables(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in pieces of about ``DEVICE_BATCH_BYTES``."""
+    waiting: list[pa.Table] = []
+    size = 0
+    for table in tables:
+        if waiting and size + table.nbytes > DEVICE_BATCH_BYTES:
+            yield pa.concat_tables(waiting)
+            waiting, size = [], 0
+        waiting.append(table)
+        size += table.nbytes
+    if waiting:
+        yield pa.concat_tables(waiting)

@@ -8,16 +8,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-import pyarrow as pa
-from distributed import Client
-
-from gpurefine.config import Pipeline
-from gpurefine.engine.deduplicate import DedupRun, removal_paths, removals_are_there
+from gpurefine.engine.context import RunContext
+from gpurefine.engine.deduplicate import DedupRun, removals_are_there
+from gpurefine.engine.flow import Flow, partition_job, partition_task, room_on_disk
 from gpurefine.engine.jobs import Job, run_jobs
-from gpurefine.engine.partition import PartitionTask, done, process_partition
+from gpurefine.engine.partition import done, process_partition
 from gpurefine.engine.plan import (
     MIDDLE_PARTITION,
     REFINED_FILE,
@@ -25,55 +23,29 @@ from gpurefine.engine.plan import (
     Step,
     cut_steps,
     first_partitions,
+    flow_of,
     next_partitions,
 )
 from gpurefine.engine.progress import StepProgress
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.summary import Tally, summarise
 from gpurefine.errors import RunError
-from gpurefine.read.inputs import InputFile
 from gpurefine.read.splits import next_correction
 from gpurefine.read.tables import row_groups_of
 
 
-@dataclass(frozen=True)
-class RunContext:
-    """What all steps of a run share.
-
-    Attributes
-    ----------
-    store, pipeline, inputs : where, what, on what
-    others : columns that documents have beside ours, from tables
-    fingerprint : of all that decides
-    client, run_key : the workers and the name of the run's tools there
-    split_size : bytes of a partition of step 0
-    memory : bytes that the dedups may plan with, all workers together
-    quiet : show no progress
-    """
-
-    store: RunStore
-    pipeline: Pipeline
-    inputs: Sequence[InputFile]
-    others: pa.Schema
-    fingerprint: str
-    client: Client
-    run_key: str
-    split_size: int
-    memory: int
-    quiet: bool
-
-
 def execute(context: RunContext, manifest: dict[str, Any]) -> None:
     """Run all steps that are not done, write ``summary.json`` and finish the manifest."""
-    steps = cut_steps(context.pipeline)
+    steps = cut_steps(context.pipeline, manifest["gpu"])
     records: list[dict[str, Any]] = manifest.setdefault("steps", [])
     for step in steps:
+        flow = flow_of(steps, step.index)
         if len(records) <= step.index:
-            records.append(_plan_step(context, step, records))
+            records.extend(_plan_flow(context, flow, records))
             context.store.write_manifest(manifest)
         record = records[step.index]
         if record["state"] == "planned":
-            _run_step(context, step, manifest)
+            _run_step(context, flow, manifest)
         if step.dedup_after is not None and not _has_removals(context, step, records):
             _run_dedup(context, step, manifest)
         if step.index > 0 and not context.pipeline.output.keep_work:
@@ -94,29 +66,42 @@ def _has_removals(context: RunContext, step: Step, records: list[dict[str, Any]]
     return state["state"] == "done" and (applied or removals_are_there(context.store, step.index, state))
 
 
-def _plan_step(context: RunContext, step: Step, records: list[dict[str, Any]]) -> dict[str, Any]:
-    if step.index == 0:
+def _plan_flow(context: RunContext, flow: Sequence[Step], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Plan a step and those that follow it, which have its partitions."""
+    if flow[0].index == 0:
         partitions = first_partitions(context.inputs, context.split_size, row_groups_of(context.inputs))
     else:
-        before = records[step.index - 1]
-        target = REFINED_FILE if step.last else MIDDLE_PARTITION
+        before = records[flow[0].index - 1]
+        target = REFINED_FILE if flow[-1].last else MIDDLE_PARTITION
         partitions = next_partitions(before["kept_bytes"], target)
-    return {
-        "index": step.index,
-        "stages": [stage.name for stage in step.map_stages],
-        "applies": step.dedup_before.name if step.dedup_before else None,
-        "emits": step.dedup_after.name if step.dedup_after else None,
-        "partitions": [asdict(partition) for partition in partitions],
-        "state": "planned",
-        "dedup": {"state": "planned"} if step.dedup_after else None,
-    }
+    taken_up = [Partition(partition.index, sources=(partition.index,)) for partition in partitions]
+    return [
+        {
+            "index": step.index,
+            "stages": [stage.name for stage in step.map_stages],
+            "device": step.device,
+            "applies": step.dedup_before.name if step.dedup_before else None,
+            "emits": step.dedup_after.name if step.dedup_after else None,
+            "partitions": [asdict(partition) for partition in (taken_up if step.follows else partitions)],
+            "state": "planned",
+            "dedup": {"state": "planned"} if step.dedup_after else None,
+        }
+        for step in flow
+    ]
 
 
-def _run_step(context: RunContext, step: Step, manifest: dict[str, Any]) -> None:
+def _run_step(context: RunContext, flow: Sequence[Step], manifest: dict[str, Any]) -> None:
+    """Run the first step of a flow; those that follow it are run meanwhile, as far as they can be."""
+    step = flow[0]
     record = manifest["steps"][step.index]
     began = time.monotonic()
     partitions = [Partition(**{**entry, "sources": tuple(entry["sources"])}) for entry in record["partitions"]]
-    tally = _process(context, step, partitions)
+    if step.index == 0:
+        largest = min(context.split_size, max(file.size for file in context.inputs))
+    else:
+        before = manifest["steps"][step.index - 1]["kept_bytes"]
+        largest = max((sum(before[source] for source in partition.sources) for partition in partitions), default=0)
+    tally = _process(context, flow, partitions, largest)
     if step.index == 0:
         _correct_splits(context, step, partitions, tally, manifest)
     _check_step(step, manifest, tally)
@@ -130,48 +115,41 @@ def _run_step(context: RunContext, step: Step, manifest: dict[str, Any]) -> None
     context.store.write_manifest(manifest)
 
 
-def _process(context: RunContext, step: Step, partitions: Sequence[Partition]) -> Tally:
-    """Counts of all partitions, of those that were done before and of those done now."""
-    tally = Tally(len(partitions))
+def _process(context: RunContext, flow: Sequence[Step], partitions: Sequence[Partition], largest: int) -> Tally:
+    """Counts of all partitions of the first step, of those that were done before and of those done now.
+
+    ``largest`` is the bytes of the largest partition as it is read.
+    """
+    step, tally = flow[0], Tally(len(partitions))
     title = ", ".join(filter(None, ["read" if step.index == 0 else "", *(stage.name for stage in step.map_stages)]))
+    followers = Flow(context, flow, partitions)
+
+    def follow(job: Job, counts: dict[str, Any]) -> Iterator[Job]:
+        if job.function is process_partition:
+            (task,) = job.arguments
+            yield from followers.after(task.partition.index, task.step.index, counts)
+
     with StepProgress(title or "write", len(partitions), quiet=context.quiet) as progress:
 
         def todo() -> Iterator[Job]:
             for partition in partitions:
-                task = _task(context, step, partition)
+                task = partition_task(context, step, partition)
                 found = done(task)
                 if found is None:
-                    yield _job(task)
+                    yield partition_job(context, task)
                 else:
                     tally.add(found)
                     progress.advance(timed=False)
+                    yield from followers.after(partition.index, step.index, found)
 
-        for _, counts in run_jobs(context.client, context.run_key, todo()):
-            tally.add(counts)
-            progress.advance(counts["records"], counts["kept"], counts["input_bytes"])
+        def may_begin(running: int) -> bool:
+            return room_on_disk(context, running, largest)
+
+        for job, counts in run_jobs(context.client, context.run_key, todo(), follow, may_begin):
+            if job.function is process_partition and job.arguments[0].step.index == step.index:
+                tally.add(counts)
+                progress.advance(counts["records"], counts["kept"], counts["input_bytes"])
     return tally
-
-
-def _task(context: RunContext, step: Step, partition: Partition) -> PartitionTask:
-    return PartitionTask(
-        root=str(context.store.root),
-        fingerprint=context.fingerprint,
-        step=step,
-        partition=partition,
-        file=context.inputs[partition.file] if step.index == 0 else None,
-        removal_paths=removal_paths(context.store, step.index - 1) if step.dedup_before else (),
-        input=context.pipeline.input,
-        output=context.pipeline.output,
-        annotate=context.pipeline.annotate,
-        others=context.others,
-    )
-
-
-def _job(task: PartitionTask) -> Job:
-    partition = task.partition
-    again = "" if partition.start is None else f"-from-{partition.start}"
-    name = f"step {task.step.index} partition {partition.index}{again}"
-    return Job(name, process_partition, (task,), needs_tools=True)
 
 
 def _correct_splits(
@@ -191,13 +169,13 @@ def _correct_splits(
             if wrong is None:
                 break
             index = indices[wrong[0]]
-            before = done(_task(context, step, partitions[index]))
+            before = done(partition_task(context, step, partitions[index]))
             partitions[index] = replace(partitions[index], start=wrong[1])
             # the right start is on record before it is used, so that a stopped run does not look for it again
             manifest["steps"][step.index]["partitions"][index] = asdict(partitions[index])
             context.store.write_manifest(manifest)
-            task = _task(context, step, partitions[index])
-            counts = next(run_jobs(context.client, context.run_key, [_job(task)]))[1]
+            task = partition_task(context, step, partitions[index])
+            counts = next(run_jobs(context.client, context.run_key, [partition_job(context, task)]))[1]
             assert before is not None
             tally.take_back(before)
             tally.add(counts)
@@ -221,18 +199,7 @@ def _run_dedup(context: RunContext, step: Step, manifest: dict[str, Any]) -> Non
     record = manifest["steps"][step.index]
     began = time.monotonic()
     assert step.dedup_after is not None
-    run = DedupRun(
-        store=context.store,
-        step=step.index,
-        fingerprint=context.fingerprint,
-        dedup=step.dedup_after,
-        seed=context.pipeline.seed,
-        partitions=len(record["partitions"]),
-        client=context.client,
-        run_key=context.run_key,
-        memory=context.memory,
-        quiet=context.quiet,
-    )
+    run = DedupRun(context, step, step.dedup_after, len(record["partitions"]))
     state = record["dedup"]
     found = run.find(state, lambda: context.store.write_manifest(manifest))
     state.update(found, state="done", seconds=round(time.monotonic() - began, 3))

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,8 +25,8 @@ from gpurefine.config import OutputOptions
 from gpurefine.dedup.hashing import text_digests
 from gpurefine.dedup.survivors import read_removals
 from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, REMOVED_SCHEMA, ROW_BITS, Batch
-from gpurefine.engine.chain import STATS_SCHEMA, TAKEN_OVER, run_chain
-from gpurefine.engine.emit import KeyCollector, read_documents
+from gpurefine.engine.chain import STATS_SCHEMA, removal_table, run_chain
+from gpurefine.engine.emit import KeyCollector, device_tables, read_documents
 from gpurefine.engine.plan import Partition, Step
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
@@ -58,6 +57,7 @@ class PartitionTask:
     removal_paths : tables of removals that the dedup before this step left
     input, output, annotate : of the pipeline
     others : columns that documents have beside those of ``DOCUMENT_SCHEMA``, from tables
+    on_device : whether batches are frames on the worker's GPU
     """
 
     root: str
@@ -70,6 +70,7 @@ class PartitionTask:
     output: OutputOptions
     annotate: bool
     others: pa.Schema = NO_OTHERS
+    on_device: bool = False
 
 
 @dataclass
@@ -137,7 +138,7 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
         removed_writer = stack.enter_context(TableWriter(paths["removed"], REMOVED_SCHEMA))
         stats_writer = stack.enter_context(TableWriter(paths["stats"], STATS_SCHEMA)) if "stats" in paths else None
         key_path = store.keys(step.index, task.partition.index)
-        keys = stack.enter_context(KeyCollector(step.dedup_after, task.partition.index, tools, key_path))
+        keys = stack.enter_context(KeyCollector(step.emits, task.partition.index, tools, key_path))
         for batch, gone in _batches(task, counts):
             result = run_chain(
                 step.map_stages,
@@ -160,7 +161,7 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
         siblings = {paths["removed"]: removed_writer.close({"fingerprint": task.fingerprint})}
         if stats_writer is not None:
             siblings[paths["stats"]] = stats_writer.close({"fingerprint": task.fingerprint})
-        if step.dedup_after is not None:
+        if step.emits is not None:
             keys.close()
             siblings[key_path] = key_path.stat().st_size
         counts.siblings = {str(path.relative_to(store.root)): size for path, size in siblings.items()}
@@ -189,8 +190,9 @@ def _read(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[tupl
 
 def _read_table(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
     split = SplitCounts()
-    for table in read_table(file, task.partition.begin, task.partition.end, task.input, task.others, split):
-        yield Batch(from_arrow(table)), REMOVED_SCHEMA.empty_table()
+    tables = read_table(file, task.partition.begin, task.partition.end, task.input, task.others, split)
+    for table in device_tables(tables) if task.on_device else tables:
+        yield Batch(from_arrow(table, task.on_device)), REMOVED_SCHEMA.empty_table()
     counts.records, counts.input_bytes = split.records, split.bytes
 
 
@@ -200,9 +202,10 @@ def _load(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Table
         path = store.documents(task.step.index - 1, source, last=False)
         removals = _Removals(task, source)
         row = 0
-        for table in read_documents(path, task.fingerprint, _document_schema(task)):
+        tables = read_documents(path, task.fingerprint, _document_schema(task))
+        for table in device_tables(tables) if task.on_device else tables:
             counts.records += table.num_rows
-            yield removals.apply(Batch(from_arrow(table)), row)
+            yield removals.apply(Batch(from_arrow(table, task.on_device)), row)
             row += table.num_rows
         counts.input_bytes += path.stat().st_size
 
@@ -228,19 +231,15 @@ class _Removals:
         gone = np.zeros(len(batch), bool)
         gone[self._rows[low:high] - first_row] = True
         cut = self._table.slice(low, high - low)
-        members = cut["members"].to_numpy().astype("float64")
-        frame = batch.frame.filter(items=TAKEN_OVER)[gone].reset_index(drop=True)
-        frame = frame.assign(
-            stage=self._name,
-            rule="duplicate",
-            value=pd.Series(members, dtype="float64"),
-            limit=pd.Series(np.ones(len(frame)), dtype="float64"),
-            cluster=pd.Series(cut["cluster"].to_pandas(types_mapper=pd.ArrowDtype)),
-            survivor=pd.Series(cut["survivor"].to_pandas(types_mapper=pd.ArrowDtype)),
-        )
-        if not self._task.output.removed_text:
-            frame = frame.drop(columns="text")
-        return batch.keep(~gone), to_arrow(frame, REMOVED_SCHEMA)
+        said = {
+            "stage": pa.repeat(self._name, len(cut)),
+            "rule": pa.repeat("duplicate", len(cut)),
+            "value": cut["members"],
+            "limit": pa.repeat(1.0, len(cut)),
+            "cluster": cut["cluster"],
+            "survivor": cut["survivor"],
+        }
+        return batch.keep(~gone), removal_table(batch, gone, said, self._task.output.removed_text)
 
 
 def _document_schema(task: PartitionTask) -> pa.Schema:

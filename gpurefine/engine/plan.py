@@ -2,13 +2,19 @@
 
 The list of stages is cut at each dedup. What lies between two cuts is one *step*: one task for each partition reads,
 applies the removals of the dedup before it, runs the map stages, emits the keys of the dedup after it, and writes.
+
+With GPU workers the list is also cut where it passes from stages that run on a GPU to stages that do not, or back. Such
+a step *follows* the one before it: it takes up each of its partitions as soon as that is there. The keys of a dedup
+that runs on a GPU are then a task of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from types import MappingProxyType
+from typing import Literal
 
 from gpurefine.config import Pipeline
 from gpurefine.errors import ConfigError
@@ -26,6 +32,9 @@ SPLITS_A_WORKER = 4
 MIDDLE_PARTITION = 64 << 20
 REFINED_FILE = 256 << 20
 
+#: What a task needs of a worker; the names of Dask's resources.
+Device = Literal["CPU", "GPU"]
+
 
 @dataclass(frozen=True)
 class Step:
@@ -38,6 +47,9 @@ class Step:
     dedup_before : the dedup whose removals this step applies
     dedup_after : the dedup whose keys this step emits
     last : this step writes ``refined/``
+    device : where its tasks run
+    follows : each partition of the step before is one of this step, taken up as soon as it is there
+    keys_device : where the keys of ``dedup_after`` are computed; None if the step's own tasks do it, or there is none
     """
 
     index: int
@@ -45,6 +57,14 @@ class Step:
     dedup_before: DedupStage | None
     dedup_after: DedupStage | None
     last: bool
+    device: Device = "CPU"
+    follows: bool = False
+    keys_device: Device | None = None
+
+    @property
+    def emits(self) -> DedupStage | None:
+        """The dedup whose keys the step's own tasks write."""
+        return self.dedup_after if self.keys_device is None else None
 
 
 @dataclass(frozen=True)
@@ -67,8 +87,12 @@ class Partition:
     sources: tuple[int, ...] = ()
 
 
-def cut_steps(pipeline: Pipeline) -> list[Step]:
+def cut_steps(pipeline: Pipeline, gpu: bool = False) -> list[Step]:
     """Cut a pipeline into steps. A pipeline without a dedup gets a second step that only joins files.
+
+    Parameters
+    ----------
+    gpu : cut it for GPU workers beside the CPU workers
 
     Raises
     ------
@@ -89,11 +113,44 @@ def cut_steps(pipeline: Pipeline) -> list[Step]:
     if not dedups:
         dedups.append(None)
         groups.append([])
-    before, after = [None, *dedups], [*dedups, None]
-    return [
-        Step(index, tuple(group), before[index], after[index], index == len(groups) - 1)
-        for index, group in enumerate(groups)
-    ]
+    steps: list[Step] = []
+    for group, before, after in zip(groups, [None, *dedups], [*dedups, None], strict=True):
+        runs = _runs_by_device(group) if gpu else [("CPU", tuple(group))]
+        for number, (device, stages) in enumerate(runs):
+            closing = number == len(runs) - 1
+            dedup = after if closing else None
+            steps.append(
+                Step(
+                    index=len(steps),
+                    map_stages=stages,
+                    dedup_before=None if number else before,
+                    dedup_after=dedup,
+                    last=closing and group is groups[-1],
+                    device=device,
+                    follows=number > 0,
+                    keys_device="GPU" if gpu and dedup is not None and dedup.on_gpu else None,
+                )
+            )
+    return steps
+
+
+def _runs_by_device(stages: Sequence[MapStage]) -> list[tuple[Device, tuple[MapStage, ...]]]:
+    """Neighbours that run on the same device; one run on CPUs where there is no stage."""
+    runs = [("GPU" if on_gpu else "CPU", tuple(run)) for on_gpu, run in groupby(stages, lambda stage: stage.on_gpu)]
+    return runs or [("CPU", ())]
+
+
+def uses_gpu(pipeline: Pipeline) -> bool:
+    """Whether any stage of a pipeline can run on a GPU."""
+    return any(stage.on_gpu for stage in pipeline.stages)
+
+
+def flow_of(steps: Sequence[Step], index: int) -> list[Step]:
+    """The step and those that follow it."""
+    flow = [steps[index]]
+    while flow[-1].index + 1 < len(steps) and steps[flow[-1].index + 1].follows:
+        flow.append(steps[flow[-1].index + 1])
+    return flow
 
 
 def check_fit(pipeline: Pipeline, inputs: Sequence[InputFile]) -> None:

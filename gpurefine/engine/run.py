@@ -11,10 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pyarrow as pa
+from distributed import Client
 
 from gpurefine.config import Pipeline, fingerprint, load_pipeline
-from gpurefine.engine.execute import RunContext, execute
-from gpurefine.engine.plan import check_fit, cut_steps, split_bytes
+from gpurefine.engine.context import RunContext
+from gpurefine.engine.execute import execute
+from gpurefine.engine.plan import check_fit, cut_steps, split_bytes, uses_gpu
+from gpurefine.engine.progress import tell
 from gpurefine.engine.results import Run
 from gpurefine.engine.store import FORMAT_VERSION, RunStore
 from gpurefine.engine.tools import StageTools
@@ -24,7 +27,7 @@ from gpurefine.read.inputs import InputFile, check_inputs, find_inputs
 from gpurefine.resources.cache import default_resources
 from gpurefine.resources.models import provide_model
 from gpurefine.stages.base import Resources, warn_of_settings
-from gpurefine.workers import available_cores, check_count, choose_backend, open_client, planned_memory
+from gpurefine.workers import Backend, available_cores, check_count, decide_backend, open_client, planned_memory
 
 #: Packages whose version can change a result.
 DECIDING_PACKAGES = (
@@ -96,8 +99,8 @@ def run(
     inputs : files or globs: WARC, or for a pipeline without ``extract`` Parquet with a column of texts
     output : the run directory
     overrides : ``KEY=VALUE`` each, as ``--set`` takes them
-    backend : ``auto``, ``cpu`` or ``gpu``
-    workers : local worker processes, default one a core
+    backend : ``auto`` uses GPUs if they can be used and says which way it went, ``gpu`` refuses to run without one
+    workers : local CPU worker processes, default one a core that no GPU worker takes
     memory : bytes that all workers together may use for keys and tables, default 70 % of what is free
     scheduler : address or file of a Dask scheduler to use instead of local workers
     partition_bytes : bytes of input in a first partition, default by size and workers; never changes a result
@@ -118,24 +121,31 @@ def run(
     """
     pipeline = config if isinstance(config, Pipeline) else load_pipeline(config, overrides)
     patterns = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    choose_backend(backend)
+    decided = decide_backend(backend, uses_gpu(pipeline), scheduler)
     prepared = prepare(
-        pipeline, patterns, workers=workers, memory=memory, partition_bytes=partition_bytes, offline=offline
+        pipeline,
+        patterns,
+        workers=max(1, available_cores() - len(decided.devices)) if workers is None else workers,
+        memory=memory,
+        partition_bytes=partition_bytes,
+        offline=offline,
     )
     warn_of_settings(pipeline.stages)
     store = RunStore(output)
     store.prepare()
     with store.lock():
-        manifest = _take_directory(store, prepared, fresh)
+        manifest = _take_directory(store, prepared, decided, fresh)
         if manifest["state"] != "complete":
             store.clean_unfinished()
+            manifest["backend"] = decided.note
             store.write_manifest(manifest)
+            tell(decided.note, quiet=quiet)
             # another try, or a run into another directory, may be known to the same scheduler
             run_key = f"gpurefine-{prepared.fingerprint[:12]}-{secrets.token_hex(4)}"
-            with open_client(prepared.workers, scheduler, store.work / "dask") as client:
+            with open_client(prepared.workers, scheduler, store.work / "dask", decided) as client:
                 client.register_plugin(StageTools(prepared.resources, prepared.provided), name=run_key)
                 try:
-                    execute(_context(store, prepared, manifest, client, run_key, quiet), manifest)
+                    execute(_context(store, prepared, manifest, client, run_key, decided, quiet), manifest)
                 finally:
                     client.unregister_worker_plugin(run_key)
         if not pipeline.output.keep_work:
@@ -187,7 +197,7 @@ def prepare(
     )
 
 
-def new_manifest(prepared: Prepared) -> dict[str, Any]:
+def new_manifest(prepared: Prepared, backend: Backend) -> dict[str, Any]:
     """The manifest of a run that has not begun."""
     return {
         "format": FORMAT_VERSION,
@@ -198,12 +208,20 @@ def new_manifest(prepared: Prepared) -> dict[str, Any]:
         "versions": prepared.versions,
         "inputs": [asdict(file) for file in prepared.inputs],
         "split_size": prepared.split_size,
+        # how the list of stages was cut, which a later try keeps to, whatever its workers
+        "gpu": backend.gpu,
         "steps": [],
     }
 
 
 def _context(
-    store: RunStore, prepared: Prepared, manifest: dict[str, Any], client: Any, run_key: str, quiet: bool
+    store: RunStore,
+    prepared: Prepared,
+    manifest: dict[str, Any],
+    client: Client,
+    run_key: str,
+    backend: Backend,
+    quiet: bool,
 ) -> RunContext:
     return RunContext(
         store=store,
@@ -213,13 +231,15 @@ def _context(
         fingerprint=prepared.fingerprint,
         client=client,
         run_key=run_key,
+        gpu_workers=backend.gpu,
+        on_device=backend.on_device,
         split_size=manifest["split_size"],
         memory=prepared.memory,
         quiet=quiet,
     )
 
 
-def _take_directory(store: RunStore, prepared: Prepared, fresh: bool) -> dict[str, Any]:
+def _take_directory(store: RunStore, prepared: Prepared, backend: Backend, fresh: bool) -> dict[str, Any]:
     """The manifest to go on with. Raises OutputError when the directory holds something else."""
     if fresh or store.clearing_path.exists():
         store.clear()
@@ -229,9 +249,9 @@ def _take_directory(store: RunStore, prepared: Prepared, fresh: bool) -> dict[st
         if others:
             shown = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
             raise OutputError(f"{store.root} is not empty and holds no run ({shown}): choose another -o directory")
-        return new_manifest(prepared)
+        return new_manifest(prepared, backend)
     if manifest["fingerprint"] != prepared.fingerprint:
-        changes = _differences(manifest, new_manifest(prepared))
+        changes = _differences(manifest, new_manifest(prepared, backend))
         raise OutputError(
             f"{store.root} holds another run; changed: {', '.join(changes[:5])}"
             f"{' ...' if len(changes) > 5 else ''}; use --fresh to start over, or another -o directory"

@@ -101,6 +101,11 @@ class Stage(BaseModel):
         """
         return {}
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU worker can do it: there are CUDA kernels for all that these parameters ask for."""
+        return False
+
     def warning(self) -> str | None:
         """One sentence where the parameters work but are hardly meant; None for all others."""
         return None

@@ -68,6 +68,11 @@ class Quality(RuleStage):
         """Check that stop words are known and words can be found; the table of character classes decides too."""
         return provided(self._options())
 
+    @property
+    def on_gpu(self) -> bool:
+        """With words by white space, and stop words that are looked up, not read."""
+        return self.words == "whitespace" and self.stop_words_count == "different"
+
     def rules(self) -> list[Rule]:
         """The limits that are set; a pair of limits is two rules of one name."""
         rules = [

@@ -70,6 +70,11 @@ class Repetition(RuleStage):
         """Check that the words can be found; the table of character classes decides too."""
         return provided(self._options())
 
+    @property
+    def on_gpu(self) -> bool:
+        """With words by white space, and without the second pass that looks at all copies."""
+        return self.words == "whitespace" and self.count != "all" and self.tie != "longest"
+
     def rules(self) -> list[Rule]:
         """No text at all, then the limits that are set."""
         names = ("dup_para_frac", "dup_para_char_frac", "dup_line_frac", "dup_line_char_frac")

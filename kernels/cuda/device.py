@@ -30,6 +30,31 @@ def to_device(array: np.ndarray) -> cupy.ndarray:
     return cupy.asarray(array)
 
 
+class _Constant:
+    """An array as a key: the same array is the same key, whatever it holds."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Constant) and self.array is other.array
+
+    def __hash__(self) -> int:
+        return id(self.array)
+
+
+@functools.lru_cache(maxsize=64)
+def _copy_on(device: int, constant: _Constant) -> cupy.ndarray:
+    return to_device(constant.array)
+
+
+def constant_on_device(array: np.ndarray) -> cupy.ndarray:
+    """A copy of a table on the current device, made once; the table is kept and must never change."""
+    import cupy
+
+    return _copy_on(cupy.cuda.Device().id, _Constant(array))
+
+
 def to_host(array: Any) -> np.ndarray:
     """The values of an array of either kind as a NumPy array; waits for the device."""
     return array.get() if on_device(array) else array

@@ -19,6 +19,11 @@ class Faulty(MapStage):
     url: str = Field("", description="the document on which it happens")
     until: str = Field("", description="path of a file")
     once: bool = False
+    gpu: bool = Field(False, description="whether it belongs on GPU workers")
+
+    @property
+    def on_gpu(self):
+        return self.gpu
 
     def apply(self, batch, tool):
         over = self.until and Path(self.until).exists()

@@ -276,7 +276,7 @@ def test_a_damaged_key_file_is_named_and_made_again(
 
     def damage_then_go_on(run, *arguments):
         if not done:
-            done.extend(run.store.work.rglob(victim))
+            done.extend(run.context.store.work.rglob(victim))
             flip_a_byte(done[0])
         return original(run, *arguments)
 

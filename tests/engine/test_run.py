@@ -262,7 +262,7 @@ def test_targets_that_cannot_be_written_are_refused(demo_crawl, options, tmp_pat
 
 def test_gpu_is_refused_and_words_for_numbers_too(demo_crawl, options, tmp_path, monkeypatch):
     monkeypatch.setattr("gpurefine.workers.CONNECT_TIMEOUT", 1)
-    with pytest.raises(ResourceError, match="CPU only"):
+    with pytest.raises(ResourceError, match="--backend gpu: "):
         gpurefine.run("refinedweb", demo_crawl[0], tmp_path / "run", overrides=options, backend="gpu")
     with pytest.raises(ConfigError, match="workers must be a whole number of at least 1, found"):
         gpurefine.run("refinedweb", demo_crawl[0], tmp_path / "run", overrides=options, workers=0)
