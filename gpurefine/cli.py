@@ -128,7 +128,7 @@ def dedup(
     options = {"bands": bands, "rows": rows, "shingle": shingle}
     pipeline = dedup_pipeline(kind, set_, **{name: value for name, value in options.items() if value is not None})
     if plan:
-        print_plan(pipeline, inputs, workers, memory, partition_size, offline)
+        print_plan(pipeline, inputs, workers, memory, partition_size, offline, backend)
         return
     if output is None:
         raise ConfigError("dedup: name the run directory by -o, or use --plan to see what a run would need")
@@ -174,15 +174,32 @@ def plan_command(
     partition_size: PartitionOption = None,
     set_: SetOption = [],  # noqa: B006 - typer copies it
     offline: OfflineOption = False,
+    backend: BackendOption = "auto",
 ) -> None:
     """Show steps, partitions, memory, disk and time of a run without starting it."""
-    print_plan(gpurefine.load_pipeline(config, set_), inputs, workers, memory, partition_size, offline)
+    print_plan(gpurefine.load_pipeline(config, set_), inputs, workers, memory, partition_size, offline, backend)
 
 
 @app.command()
 def presets() -> None:
     """List the presets with what they reproduce."""
     report.print_presets()
+
+
+@app.command()
+def doctor(backend: BackendOption = "auto", scheduler: SchedulerOption = None) -> None:
+    """Say what is here and what is missing, and what mends it.
+
+    Exits with 2 if no run could start: not on CPUs either, or with --backend gpu not on GPUs. Models and lists that are
+    missing do not count, since not every run needs them.
+    """
+    from gpurefine.doctor import diagnose
+    from gpurefine.resources.cache import default_resources
+
+    diagnosis = diagnose(default_resources(offline=True), scheduler, backend)
+    report.print_diagnosis(diagnosis)
+    if not diagnosis.healthy:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -257,10 +274,15 @@ def print_plan(
     memory: str | None,
     partition_size: str | None,
     offline: bool,
+    backend: str,
 ) -> None:
     """What a run would need, a line each; nothing is written."""
     from gpurefine.engine.estimate import estimate_lines
+    from gpurefine.engine.plan import uses_gpu
     from gpurefine.engine.run import prepare
+    from gpurefine.workers import decide_backend
+
+    decided = decide_backend(backend, uses_gpu(pipeline))
 
     prepared = prepare(
         pipeline,
@@ -270,7 +292,7 @@ def print_plan(
         partition_bytes=parse_bytes(partition_size),
         offline=offline,
     )
-    for line in estimate_lines(prepared):
+    for line in estimate_lines(prepared, decided):
         print(line)
 
 

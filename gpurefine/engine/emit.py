@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpurefine.dedup.keys import open_key_writer
+from gpurefine.devices import BATCH_TEXT
 from gpurefine.documents import DOCUMENT_SCHEMA, Batch
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
@@ -24,8 +25,6 @@ from gpurefine.write import read_footer
 
 #: Rows of a batch when documents are loaded from Parquet.
 BATCH_ROWS = 1024
-#: Bytes of a batch on a device: much, so that it has work for all its threads.
-DEVICE_BATCH_BYTES = 128 << 20
 
 
 def read_documents(path: Path, fingerprint: str, schema: pa.Schema = DOCUMENT_SCHEMA) -> Iterator[pa.Table]:
@@ -111,11 +110,11 @@ def emit_keys(
 
 
 def device_tables(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in pieces of about ``DEVICE_BATCH_BYTES``."""
+    """The same rows in pieces of about ``devices.BATCH_TEXT`` bytes."""
     waiting: list[pa.Table] = []
     size = 0
     for table in tables:
-        if waiting and size + table.nbytes > DEVICE_BATCH_BYTES:
+        if waiting and size + table.nbytes > BATCH_TEXT:
             yield pa.concat_tables(waiting)
             waiting, size = [], 0
         waiting.append(table)

@@ -16,6 +16,7 @@ from gpurefine.read.inputs import InputFile
 from gpurefine.read.tables import count_rows, row_groups_of
 from gpurefine.read.warc import WarcRecord, WarcSplit
 from gpurefine.stages.base import DedupStage
+from gpurefine.workers import Backend
 
 #: The beginning of the first input is read to learn how large a record is.
 SAMPLE_BYTES = 4 << 20
@@ -27,8 +28,8 @@ BYTES_A_DOCUMENT = 2_500
 BYTES_AN_EDGE = 16
 
 
-def estimate_lines(prepared: Prepared) -> Iterator[str]:
-    """The plan of a checked run, a line each."""
+def estimate_lines(prepared: Prepared, backend: Backend) -> Iterator[str]:
+    """The plan of a checked run with this backend, a line each."""
     pipeline, inputs = prepared.pipeline, prepared.inputs
     size = sum(file.size for file in inputs)
     records = estimate_records(inputs)
@@ -39,23 +40,29 @@ def estimate_lines(prepared: Prepared) -> Iterator[str]:
     unit = f"some {records:,} pages (going by the first file's beginning)" if extracts else f"{records:,} documents"
     child = ", an extraction child each" if extracts else ""
     yield f"input: {len(inputs)} files, {_size(size)}, {unit}"
-    yield f"workers: {prepared.workers} CPU processes{child}; memory budget {_size(prepared.memory)}"
+    yield f"backend: {backend.note}"
+    gpus = f", {len(backend.devices)} GPU processes" if backend.gpu else ""
+    yield f"workers: {prepared.workers} CPU processes{child}{gpus}; memory budget {_size(prepared.memory)}"
     if extracts:
         yield (
             f"time: extraction on CPU decides: some {SECONDS_A_PAGE * 1000:.0f} ms a page, so about "
             f"{_time(records * SECONDS_A_PAGE / prepared.workers)} with these workers; a GPU would not shorten it"
         )
     count, largest = 1, 0
-    for step in cut_steps(pipeline):
+    for step in cut_steps(pipeline, backend.gpu):
+        place = " (on GPUs)" if step.device == "GPU" else ""
         names = ", ".join(stage.name for stage in step.map_stages)
         if step.index == 0:
             count = len(first_partitions(inputs, prepared.split_size, row_groups_of(inputs)))
             read = ", ".join(filter(None, ["read", names]))
-            yield f"step 0: {read}: {count} partitions of up to {_size(prepared.split_size)}"
+            yield f"step 0: {read}: {count} partitions of up to {_size(prepared.split_size)}{place}"
+        elif step.follows:
+            yield f"step {step.index}: {names}: a partition as soon as it is there{place}"
         else:
             target = REFINED_FILE if step.last else MIDDLE_PARTITION
             before = f"apply {step.dedup_before.name}" if step.dedup_before else "join files"
-            yield f"step {step.index}: {', '.join(filter(None, [before, names]))}: files of up to {_size(target)}"
+            done = ", ".join(filter(None, [before, names]))
+            yield f"step {step.index}: {done}: files of up to {_size(target)}{place}"
         if step.dedup_after is not None:
             tasks = _collide_tasks(step.dedup_after, records, budget, prepared.workers)
             yield from _dedup_lines(step.dedup_after, records, max(1, count), budget, prepared.memory, tasks)
