@@ -62,7 +62,7 @@ class KeyCollector:
     def add(self, batch: Batch) -> None:
         """Take the keys of the next documents."""
         if self._dedup is not None and self._writer is not None:
-            for keys in _keys(self._dedup, batch, self._tools.tool(self._dedup)):
+            for keys in keys_in_pieces(self._dedup, batch, self._tools.tool(self._dedup)):
                 self._writer.add(keys)
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class KeyCollector:
             self._writer.__exit__(*error)
 
 
-def _keys(dedup: DedupStage, batch: Batch, tool: Any) -> Iterator[np.ndarray]:
+def keys_in_pieces(dedup: DedupStage, batch: Batch, tool: Any) -> Iterator[np.ndarray]:
     """Keys of a batch in pieces: what does not fit a device is halved, and a document that does not goes to the CPU."""
     try:
         keys = dedup.keys(batch, tool)
@@ -93,7 +93,7 @@ def _keys(dedup: DedupStage, batch: Batch, tool: Any) -> Iterator[np.ndarray]:
         return
     first = np.arange(len(batch)) < len(batch) // 2
     for half in (first, ~first):
-        yield from _keys(dedup, batch.keep(half), tool)
+        yield from keys_in_pieces(dedup, batch.keep(half), tool)
 
 
 def emit_keys(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 import dask.dataframe as dd
-import pandas as pd
 import pyarrow as pa
 from dask.delayed import Delayed, delayed
 
@@ -20,12 +19,13 @@ from gpurefine.workers import available_cores
 
 if TYPE_CHECKING:
     from gpurefine.engine.frames_dedup import Task
+    from gpurefine.frames import Frame
 
 
 def deduplicate_dask(frame: dd.DataFrame, task: Task) -> dd.DataFrame:
     """Find the duplicates now; the result is lazy. See ``gpurefine.deduplicate``."""
     if not isinstance(frame, dd.DataFrame):
-        raise InputError(f"expected a pandas or Dask DataFrame, found a {type(frame).__name__}")
+        raise InputError(f"expected a pandas, cuDF or Dask DataFrame, found a {type(frame).__name__}")
     with scratch_folder(task.scratch) as folder:
 
         def run(calls: Sequence[Call]) -> list[Any]:
@@ -64,9 +64,7 @@ def _narrow_partitions(frame: dd.DataFrame, columns: list[Any]) -> list[Delayed]
     return parts if len(parts) == frame.npartitions else narrow.to_delayed(optimize_graph=False)
 
 
-def _joined(
-    part: pd.DataFrame, index: int, members: pa.Table, emitted: Emitted, columns: Columns, reason: str
-) -> pd.DataFrame:
+def _joined(part: Frame, index: int, members: pa.Table, emitted: Emitted, columns: Columns, reason: str) -> Frame:
     if len(part) != emitted.rows or checksum_of(part, columns) != emitted.checksum:
         raise RunError(
             f"partition {index} of the frame has not the rows, in the order, that it had when its keys were made: "

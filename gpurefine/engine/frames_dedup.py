@@ -15,9 +15,10 @@ import pandas as pd
 
 from gpurefine.config import dedup_kind, pipeline_from_data
 from gpurefine.engine.frames_emit import Columns, ToolPool, emit
+from gpurefine.engine.frames_input import check_column, check_new_columns, check_text_column, in_memory, schema_of
 from gpurefine.engine.frames_phases import Call, call_in, find, join_decisions, scratch_folder
 from gpurefine.engine.plan import task_memory
-from gpurefine.errors import ConfigError, InputError
+from gpurefine.errors import ConfigError
 from gpurefine.resources.cache import default_resources
 from gpurefine.stages.base import DedupStage, warn_of_settings
 from gpurefine.workers import check_count, planned_memory
@@ -74,7 +75,7 @@ def deduplicate(
     offline: bool = False,
     **parameters: Any,
 ) -> Frame:
-    """Find duplicates among the rows of a pandas or Dask frame; one row of each cluster stays.
+    """Find duplicates among the rows of a pandas, cuDF, Dask or Dask-cuDF frame; one row of each cluster stays.
 
     >>> frame = pd.DataFrame({"text": ["a page", "another", "a page"]})
     >>> marked = gpurefine.deduplicate(frame, "exact")
@@ -97,7 +98,8 @@ def deduplicate(
 
     Parameters
     ----------
-    frame : pandas or Dask DataFrame. Its index is not looked at and may have duplicates
+    frame : pandas, cuDF or Dask DataFrame, whose partitions are of pandas or cuDF. Its index is not looked at and may
+        have duplicates
     kind : ``exact``, ``minhash``, or ``module:Class`` of a dedup stage of yours
     text : name of the column of texts, strings; null counts as empty. Empty texts are equal for ``exact``, and not
         compared by ``minhash``
@@ -131,7 +133,7 @@ def deduplicate(
     RunError
         if key files cannot be written; for a Dask frame also if its rows changed, when the result is computed
     """
-    schema = _schema(frame)
+    schema = schema_of(frame)
     columns = _columns(schema, text, id)
     stage, seed = _stage(kind, seed, parameters)
     check_count("memory", memory)
@@ -147,14 +149,14 @@ def deduplicate(
         scratch=None if scratch is None else Path(scratch).absolute(),
     )
     warn_of_settings([stage])
-    if isinstance(frame, pd.DataFrame):
-        return _deduplicate_pandas(frame, task)
+    if in_memory(frame):
+        return _deduplicate_in_memory(frame, task)
     from gpurefine.engine.frames_dask import deduplicate_dask
 
     return deduplicate_dask(frame, task)
 
 
-def _deduplicate_pandas(frame: pd.DataFrame, task: Task) -> pd.DataFrame:
+def _deduplicate_in_memory(frame: Any, task: Task) -> Any:
     with scratch_folder(task.scratch) as folder:
 
         def run(calls: list[Call]) -> list[Any]:
@@ -167,42 +169,14 @@ def _deduplicate_pandas(frame: pd.DataFrame, task: Task) -> pd.DataFrame:
     return join_decisions(frame, members, task.reason)
 
 
-def _schema(frame: Any) -> pd.DataFrame:
-    """A pandas frame that has the columns and types of ``frame``."""
-    if isinstance(frame, pd.DataFrame):
-        return frame
-    # only a frame of Dask has it, and Dask is not imported for a pandas frame
-    meta = getattr(frame, "_meta", None)
-    if not isinstance(meta, pd.DataFrame):
-        found = f"{type(frame).__module__.split('.')[0]} {type(frame).__name__}"
-        raise InputError(f"expected a pandas or Dask DataFrame, found a {found}")
-    return meta
-
-
 def _columns(schema: pd.DataFrame, text: Hashable, id: Hashable | None) -> Columns:
-    there = list(schema.columns)
-    id = "id" if id is None and "id" in there else id
-    for name, parameter in ((text, "text"), (id, "id")):
-        if name is None and parameter == "id":
-            continue
-        if there.count(name) != 1:
-            problem = "has no column" if name not in there else "has more than one column"
-            shown = ", ".join(map(repr, there[:20])) + (" ..." if len(there) > 20 else "")
-            raise InputError(f"the frame {problem} {name!r}, its columns are {shown}: name one with {parameter}=")
-    taken = [name for name in NEW_COLUMNS if name in there]
-    if taken:
-        raise InputError(f"the frame already has a column {taken[0]!r}, which is added here: drop or rename it")
-    if _is_numeric(schema[text].dtype):
-        raise InputError(f"column {text!r} holds {schema[text].dtype}, expected strings: name another with text=")
+    id = "id" if id is None and "id" in schema.columns else id
+    check_column(schema, text, "text")
+    if id is not None:
+        check_column(schema, id, "id")
+    check_new_columns(schema, NEW_COLUMNS)
+    check_text_column(schema, text, "text")
     return Columns(text, id, _ties(schema) if id is not None else ())
-
-
-def _is_numeric(dtype: Any) -> bool:
-    try:
-        return pd.api.types.is_numeric_dtype(dtype)
-    except NotImplementedError:
-        # what pandas says of views of strings, which are checked where values are
-        return False
 
 
 def _ties(schema: pd.DataFrame) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """A partition of a frame to its key file and the metadata of its rows: the first phase of a dedup of frames.
 
-Columns of a user's frame are checked here, value by value, and become Arrow strings.
+Keys of a cuDF partition are made on its device, if the kind has kernels for it; what else is kept of a row is small, or
+is made in the host's memory.
 """
 
 from __future__ import annotations
@@ -9,31 +10,29 @@ import contextlib
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import xxhash
 
 from gpurefine.dedup.hashing import text_digests
 from gpurefine.dedup.keys import open_key_writer
 from gpurefine.dedup.members import METADATA
-from gpurefine.documents import TEXT, Batch
+from gpurefine.documents import Batch
+from gpurefine.engine.emit import keys_in_pieces
+from gpurefine.engine.frames_input import pieces, text_array
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import InputError
-from gpurefine.frames import from_arrow, text_buffers
+from gpurefine.frames import arrow_array, from_arrow, is_device_frame, text_buffers
 from gpurefine.resources.cache import Resources
 from gpurefine.stages.base import DedupStage
 from gpurefine.write import TableWriter
 
+if TYPE_CHECKING:
+    from gpurefine.frames import Column, Frame
+
 METADATA_SCHEMA = pa.schema(METADATA)
-
-#: What a column holds whose strings cannot be read.
-NOT_UNICODE = "text that is not valid Unicode"
-
-#: Rows that are looked at a time; few, because columns of Python strings are copied.
-BATCH_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,7 @@ class ToolPool:
             tools.teardown()
 
 
-def emit(
-    frame: pd.DataFrame, columns: Columns, stage: DedupStage, partition: int, folder: Path, pool: ToolPool
-) -> Emitted:
+def emit(frame: Frame, columns: Columns, stage: DedupStage, partition: int, folder: Path, pool: ToolPool) -> Emitted:
     """Write keys and metadata of a partition.
 
     Parameters
@@ -123,13 +120,14 @@ def emit(
     ):
         for part, batch in _batches(frame, columns):
             _update(checksum, batch)
-            keys.add(stage.keys(batch, tools.tool(stage)))
+            for piece in _keys(stage, part, columns, batch, tools.tool(stage)):
+                keys.add(piece)
             writer.write(_metadata(part, columns, batch))
         writer.close({})
     return Emitted(len(frame), checksum.intdigest())
 
 
-def checksum_of(frame: pd.DataFrame, columns: Columns) -> int:
+def checksum_of(frame: Frame, columns: Columns) -> int:
     """The checksum that ``emit`` returns."""
     checksum = xxhash.xxh3_64()
     for _, batch in _batches(frame, columns):
@@ -137,8 +135,8 @@ def checksum_of(frame: pd.DataFrame, columns: Columns) -> int:
     return checksum.intdigest()
 
 
-def _ids(column: pd.Series, name: Hashable) -> pa.Array:
-    array = _strings(column, name, "id", numbers=True)
+def _ids(column: Column, name: Hashable) -> pa.Array:
+    array = text_array(column, name, "id", numbers=True)
     if array.null_count:
         raise InputError(
             f"column {name!r} has a row without an id: fill it, name another column with id=, or drop this one and "
@@ -147,24 +145,32 @@ def _ids(column: pd.Series, name: Hashable) -> pa.Array:
     return array
 
 
-def _batches(frame: pd.DataFrame, columns: Columns) -> Iterator[tuple[pd.DataFrame, Batch]]:
-    """Some rows of a frame at a time, and their texts (and ids, if they have any) as a batch."""
-    for begin in range(0, len(frame), BATCH_ROWS):
-        part = frame.iloc[begin : begin + BATCH_ROWS]
-        arrays = {"text": _strings(part[columns.text], columns.text, "text", numbers=False)}
+def _batches(frame: Frame, columns: Columns) -> Iterator[tuple[Frame, Batch]]:
+    """Some rows of a frame at a time, and their texts (and ids, if they have any) as a batch in the host's memory."""
+    for part in pieces(frame, columns.text):
+        arrays = {"text": text_array(part[columns.text], columns.text, "text")}
         if columns.id is not None:
             arrays["id"] = _ids(part[columns.id], columns.id)
         yield part, Batch(from_arrow(pa.table(arrays)))
 
 
-def _metadata(part: pd.DataFrame, columns: Columns, batch: Batch) -> pa.Table:
+def _keys(stage: DedupStage, part: Frame, columns: Columns, batch: Batch, tool: Any) -> Iterator[np.ndarray]:
+    """Keys of some rows, where the rows are if the kind can do it there."""
+    if is_device_frame(part) and stage.on_gpu:
+        texts = part[[columns.text]].reset_index(drop=True)
+        texts.columns = ["text"]
+        batch = Batch(texts)
+    yield from keys_in_pieces(stage, batch, tool)
+
+
+def _metadata(part: Frame, columns: Columns, batch: Batch) -> pa.Table:
     """What the choice of survivors asks for; ids that are positions are filled in later, and nothing else matters."""
     values: dict[str, pa.Array] = {}
     if columns.id is not None:
         values["text_hash"] = text_digests(batch.frame["text"])
         values["id"] = pa.array(batch.frame["id"])
         for name in columns.ties:
-            values[name] = pa.array(part[name], from_pandas=True).cast(METADATA_SCHEMA.field(name).type, safe=False)
+            values[name] = arrow_array(part[name]).cast(METADATA_SCHEMA.field(name).type, safe=False)
     arrays = [values.get(field.name, pa.nulls(len(part), field.type)) for field in METADATA]
     return pa.table(arrays, schema=METADATA_SCHEMA)
 
@@ -175,40 +181,6 @@ def _update(checksum: xxhash.xxh3_64, batch: Batch) -> None:
         data, offsets = text_buffers(batch.frame[name])
         checksum.update(np.diff(offsets))
         checksum.update(data[offsets[0] : offsets[-1]])
-
-
-def _strings(column: pd.Series, name: Hashable, parameter: str, *, numbers: bool) -> pa.Array:
-    """A column as Arrow large_string, null where a value is missing; integers become strings if they may be there.
-
-    Raises InputError for other values, which names the column and the parameter of ``deduplicate`` that chose it.
-    """
-    try:
-        array = pa.array(column, from_pandas=True)
-    except UnicodeError:
-        raise _not_strings(name, NOT_UNICODE, parameter) from None
-    except pa.ArrowException:
-        raise _not_strings(name, "values of several types", parameter) from None
-    kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
-    string = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    # whether a column of objects holds numbers would depend on which of its rows are looked at
-    number = numbers and pa.types.is_integer(kind) and not pd.api.types.is_object_dtype(column.dtype)
-    if not (string or number or pa.types.is_null(kind)):
-        raise _not_strings(name, str(kind), parameter)
-    # cast first: the chunks together may be longer than offsets of 32 bits reach
-    array = array.cast(TEXT)
-    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    try:
-        # Arrow takes any bytes for strings without a look at them
-        array.validate(full=True)
-    except pa.ArrowInvalid:
-        raise _not_strings(name, NOT_UNICODE, parameter) from None
-    return array
-
-
-def _not_strings(name: Hashable, what: str, parameter: str) -> InputError:
-    return InputError(
-        f"column {name!r} holds {what}, expected strings: convert it, or name another column with {parameter}="
-    )
 
 
 def keys_path(folder: Path, partition: int) -> Path:

@@ -12,10 +12,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -29,8 +28,12 @@ from gpurefine.dedup.survivors import REMOVAL_SCHEMA, choose, plan_choice
 from gpurefine.documents import ROW_BITS, TEXT
 from gpurefine.engine.frames_emit import METADATA_SCHEMA, Emitted, keys_path, rows_path
 from gpurefine.errors import RunError
+from gpurefine.frames import assign
 from gpurefine.stages.base import DedupStage
 from gpurefine.write import TableWriter
+
+if TYPE_CHECKING:
+    from gpurefine.frames import Frame
 
 #: A member of a cluster: its row in its partition, whether it stays, and the survivor's id.
 DECISION_SCHEMA = pa.schema([pa.field("row", pa.int64()), pa.field("keep", pa.bool_()), pa.field("cluster", TEXT)])
@@ -195,7 +198,7 @@ def _decide(partition: int, documents: np.ndarray, removals: pa.Table, folder: P
     return pa.table([rows, keep, clusters.take(pa.array(order))], schema=DECISION_SCHEMA)
 
 
-def join_decisions(frame: pd.DataFrame, members: pa.Table, reason: str) -> pd.DataFrame:
+def join_decisions(frame: Frame, members: pa.Table, reason: str) -> Frame:
     """A partition with the columns keep, reason, cluster and survivor.
 
     Parameters
@@ -210,16 +213,13 @@ def join_decisions(frame: pd.DataFrame, members: pa.Table, reason: str) -> pd.Da
     places = np.full(len(frame), -1)
     places[rows] = np.arange(len(rows))
     clusters = members["cluster"].combine_chunks()
-    return frame.assign(
-        keep=keep,
-        reason=_column(pc.if_else(pa.array(keep), pa.scalar(None, TEXT), pa.scalar(reason, TEXT))),
-        cluster=_column(clusters.take(pa.array(places, mask=places < 0))),
-        survivor=_column(clusters.take(pa.array(places, mask=keep))),
-    )
-
-
-def _column(array: pa.Array) -> pd.arrays.ArrowExtensionArray:
-    return pd.arrays.ArrowExtensionArray(array)
+    columns = {
+        "keep": keep,
+        "reason": pc.if_else(pa.array(keep), pa.scalar(None, TEXT), pa.scalar(reason, TEXT)),
+        "cluster": clusters.take(pa.array(places, mask=places < 0)),
+        "survivor": clusters.take(pa.array(places, mask=keep)),
+    }
+    return assign(frame, columns)
 
 
 def _collide(stage: DedupStage, key_paths: list[Path], folder: Path, run: Runner, budget: int) -> list[Path]:

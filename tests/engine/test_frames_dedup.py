@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import gpurefine
-from gpurefine.engine import frames_dask, frames_dedup, frames_emit
+from gpurefine.engine import frames_dask, frames_dedup, frames_input
 from gpurefine.engine.tables import dedup_pipeline
 from gpurefine.errors import RunError
 
@@ -248,7 +248,7 @@ def test_chunks_and_slices_of_arrow_strings():
 
 
 def test_more_rows_than_are_looked_at_at_a_time():
-    texts = [f"text {number % 300}" for number in range(2 * frames_emit.BATCH_ROWS + 17)]
+    texts = [f"text {number % 300}" for number in range(2 * frames_input.BATCH_ROWS + 17)]
     marked = gpurefine.deduplicate(pd.DataFrame({"text": texts}), "exact")
     ids = [str(number) for number in range(len(texts))]
     assert decisions(marked) == brute_force(texts, ids, 0, equal_texts, "dedup.exact")

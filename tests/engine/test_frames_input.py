@@ -27,7 +27,7 @@ NOT_UTF8 = pd.array(pa.array([b"a\xe3", b"y"]).view(pa.string()), pd.ArrowDtype(
 @pytest.mark.parametrize(
     ("frame", "arguments", "error", "sentence"),
     [
-        ([1], {}, InputError, r"expected a pandas or Dask DataFrame, found a builtins list"),
+        ([1], {}, InputError, r"expected a pandas, cuDF or Dask DataFrame, found a builtins list"),
         (GOOD["text"], {}, InputError, r"found a pandas Series"),
         (dd.from_pandas(GOOD)["text"], {}, InputError, r"found a dask Series"),
         (pa.table({"text": ["x"]}), {}, InputError, r"found a pyarrow Table"),
