@@ -5,19 +5,27 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 import gpurefine
 from gpurefine.dedup.curve import half_point, match_probability, share, warning
 from gpurefine.errors import SettingWarning
 
+if TYPE_CHECKING:
+    from gpurefine.doctor import Diagnosis
+
 #: Similarities of the rows of a printed S-curve: where curves differ.
 SHOWN_SIMILARITIES = (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
+
+#: How a finding of the doctor is marked.
+MARK_STYLES = {"ok": "green", "missing": "yellow", "problem": "red"}
 
 #: Characters of a bar that stands for all pairs, at most and at least.
 LONGEST_BAR, SHORTEST_BAR = 40, 6
@@ -66,6 +74,20 @@ def print_examples(result: gpurefine.Run) -> None:
             escape(printable(row.evidence if pd.isna(row.survivor) else f"as {row.survivor}", 40)),
         )
     console().print(table)
+
+
+def print_diagnosis(diagnosis: Diagnosis) -> None:
+    """What the doctor found, a line each, and which backend a run would take."""
+    out = console()
+    for part, findings in groupby(diagnosis.findings, key=lambda found: found.part):
+        out.print(part, style="bold")
+        for found in findings:
+            mend = f"; {found.mend}" if found.mend else ""
+            line = Text(f"  {found.mark:<8} ", style=MARK_STYLES[found.mark])
+            line.append(printable(f"{found.subject}: {found.told}{mend}"), style="default")
+            out.print(line, soft_wrap=True)
+    out.print("backend", style="bold")
+    out.print(f"  {printable(diagnosis.backend)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def console() -> Console:
