@@ -6,7 +6,8 @@ Compiles the kernels for a device and counts the instructions of the machine cod
 above its limit, 2 when nothing could be compiled (pip install cuda-bindings nvidia-cuda-nvrtc nvidia-cuda-nvdisasm).
 
 Every kernel has its limits in cuda_limits.py, and none may use local memory: an array that does not fit into registers,
-or a spilled one, costs trips to memory. A hot loop holds what is done seldom, too, so its count is an upper bound.
+or a spilled one, costs trips to memory. What stands in a loop within the hot one is not counted; what is done seldom
+is, so the count is an upper bound.
 
 An evaluation is one hash function on one shingle. For the band keys it takes one multiply-add and half a minimum of
 three numbers. A multiprocessor of an H100 begins 64 multiply-adds and 128 instructions of any sort a clock, so where an
@@ -31,6 +32,7 @@ from machine_code import (
     count,
     disassemble,
     innermost_loops,
+    loops,
     multiply_adds,
     read_functions,
 )
@@ -157,9 +159,9 @@ def kernel_code(limit: KernelLimit, architecture: int = 90, keep: Path | None = 
     if limit.function not in resources:
         raise ValueError(f"{limit.file}.cu has no kernel {limit.function}: correct its entry in cuda_limits.py")
     function, used = functions[limit.function], resources[limit.function]
-    loop = max(innermost_loops(function), key=lambda names: count(names, limit.mark), default={})
+    loop = max(loops(function), key=lambda names: count(names, limit.mark), default={})
     if not count(loop, limit.mark):
-        raise ValueError(f"{limit}: no innermost loop has an instruction {limit.mark}*: choose its mark anew")
+        raise ValueError(f"{limit}: no loop has an instruction {limit.mark}*: choose its mark anew")
     return KernelCode(limit, used["registers"], used["shared"], _local(function, used), loop.total() / limit.items)
 
 

@@ -18,8 +18,8 @@ class KernelLimit:
     ----------
     file : its file in kernels/cuda, without the ending
     function : its name there
-    mark : what instructions of the hot loop begin with; of the innermost loops the one with most of these is the hot
-        one. ``LDG`` are loads from global memory, ``LDS`` from shared memory, ``ATOM`` and ``RED`` atomics
+    mark : what instructions of the hot loop begin with: it is the loop with most of these, not counting those in a loop
+        within it. ``LDG`` are loads from global memory, ``LDS`` from shared memory, ``ATOM`` and ``RED`` atomics
     items : what one turn of the hot loop deals with (bytes, units, edges), after unrolling
     most : instructions an item in the hot loop
     registers : of a thread

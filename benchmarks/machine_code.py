@@ -146,22 +146,41 @@ def read_functions(text: str) -> dict[str, Function]:
     return {name: Function(*parts) for name, parts in found.items()}
 
 
-def innermost_loops(function: Function) -> list[Counter[str]]:
-    """For each loop that holds no other one, how often each instruction stands in it."""
-    ranges = []
+def _loop_ranges(function: Function) -> list[tuple[int, int]]:
+    """First and last address of each loop."""
+    ranges = set()
     for instruction in function.instructions:
         target = _TARGET.search(instruction.operands) if instruction.name.split(".")[0] == "BRA" else None
         if target:
             begin = function.labels.get(target[1]) if target[1] else int(target[2], 16)
             if begin is not None and begin < instruction.address:
-                ranges.append((begin, instruction.address))
-    inner = [
-        (begin, end)
-        for begin, end in ranges
-        if not any(begin <= low and high <= end and (low, high) != (begin, end) for low, high in ranges)
-    ]
+                ranges.add((begin, instruction.address))
+    return sorted(ranges)
+
+
+def loops(function: Function) -> list[Counter[str]]:
+    """For each loop how often each instruction stands in it and in no loop within it."""
+    ranges = _loop_ranges(function)
+    found = []
+    for begin, end in ranges:
+        inner = [(low, high) for low, high in ranges if begin <= low and high <= end and (low, high) != (begin, end)]
+        found.append(
+            Counter(
+                each.name
+                for each in function.instructions
+                if begin <= each.address <= end and not any(low <= each.address <= high for low, high in inner)
+            )
+        )
+    return found
+
+
+def innermost_loops(function: Function) -> list[Counter[str]]:
+    """For each loop that holds no other one, how often each instruction stands in it."""
+    ranges = _loop_ranges(function)
     return [
-        Counter(each.name for each in function.instructions if begin <= each.address <= end) for begin, end in inner
+        names
+        for (begin, end), names in zip(ranges, loops(function), strict=True)
+        if not any(begin <= low and high <= end and (low, high) != (begin, end) for low, high in ranges)
     ]
 
 

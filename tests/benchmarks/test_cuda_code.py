@@ -73,6 +73,12 @@ def test_the_innermost_loops(machine_code):
     assert loop == Counter({"IADD3": 1, "BRA": 1})
 
 
+def test_a_loop_without_the_loops_in_it(machine_code):
+    outer, inner = machine_code.loops(machine_code.read_functions(TEXT)["first"])
+    assert outer == Counter({"IMAD.MOV.U32": 1, "BRA": 1})
+    assert [inner] == machine_code.innermost_loops(machine_code.read_functions(TEXT)["first"])
+
+
 def test_hot_loops_hold_their_limits(cuda_code):
     for shape, most_issued in cuda_code.SHAPES.items():
         code = cuda_code.band_keys_code(*shape)
@@ -143,7 +149,7 @@ def test_local_memory_is_noticed(read_kernel):
 def test_an_entry_without_a_kernel_or_a_loop_is_an_error(read_kernel):
     with pytest.raises(ValueError, match="no kernel none"):
         read_kernel(function="none")
-    with pytest.raises(ValueError, match="no innermost loop has an instruction HMMA"):
+    with pytest.raises(ValueError, match="no loop has an instruction HMMA"):
         read_kernel(mark="HMMA")
 
 
