@@ -1,4 +1,4 @@
-"""Text statistics of the CUDA kernels, number for number those of the CPU: their own text on the CPU, and on a device."""
+"""Text statistics of the CUDA kernels, number for number the CPU's: their own text on the CPU, and on a device."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ SHARED_FIXTURE = {"suppress_health_check": [HealthCheck.function_scoped_fixture]
 PAGES = [path.read_text("utf-8") for path in sorted((Path(gpurefine.demo.__file__).parent / "texts").glob("*.txt"))]
 
 #: Tiles of the text have 128 bytes, so pieces end before, at and behind their borders.
-EEDGES = [
+EDGES = [
     "", "\n", "\n\n", "\n\n\na", "a", "a\n", "a\n\n", "a\n\n\n\n", "\n" * 300, " " * 300, "\u3000" * 90, "#" * 200,
     "-", "• x", "a b", "a b c d", "a b c d e", "a a a a a", "a b c d e f g h i j", "a " * 130,
     "ab\r\ncd\r\n\r\nab\r\ncd\r\n", "x y z w x y q r z w s t u v", "ab c d e f x a bc d e f",
@@ -34,7 +34,7 @@ EEDGES = [
     "e\u0301 \u0301", "x" * 127 + " y", "x" * 128 + "\ny", "x" * 200 + " " + "x" * 200, "x" * 3000, "a\n" * 200,
     "a\n\n" * 100, "\t \n" * 100, "one line of no end, " * 60, "  lead\n  lead\n\u3000lead…\u3000\n-\n - \n",
     "w " * 127 + "w", "v w " * 100 + "z",
-  # fmt: skip
+]  # fmt: skip
 
 # few different pieces, so that everything repeats; all kinds of white space, marks, scripts, and combining marks
 PIECES = st.sampled_from(
