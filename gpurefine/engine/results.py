@@ -120,13 +120,22 @@ class Run:
         return curve(*settings[stage])
 
     def stats(self) -> pd.DataFrame:
-        """All measured values, one column a ``stage:rule``, where the run wrote them (``output.stats: true``)."""
+        """All measured values, where the run wrote them (``output.stats: true``).
+
+        Returns
+        -------
+        A row for each document that was measured: ``id``, ``file``, ``offset``, ``removed_by`` (the first rule that
+        hit, or null), and a column for each ``stage:rule``
+        """
         folder = self.store.root / "stats"
         if not folder.is_dir():
             raise InputError(f"the run in {self.path} has no statistics; run with --set output.stats=true")
         table = self._table("stats")
         measured = pd.DataFrame([dict(row) for row in table["measured"].to_pylist()])
-        return pd.concat([from_arrow(table.drop_columns(["measured"])), measured], axis=1)
+        found = pd.concat([from_arrow(table.drop_columns(["measured"])), measured], axis=1)
+        # each step tells of a document what it measured; files are in the order of the steps
+        document = ["id", "file", "offset"]
+        return found.groupby(document, dropna=False, sort=False).first().reset_index()
 
     def sample(self, rule: str | None = None, n: int = 10, seed: int = 0, *, kept: bool = False) -> pd.DataFrame:
         """``n`` random removals (of one rule or stage, or of all), or with ``kept`` random kept documents.
