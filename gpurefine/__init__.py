@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gpurefine.config import load_pipeline
     from gpurefine.config import preset_names as presets
+    from gpurefine.engine.frames_annotate import annotate
     from gpurefine.engine.frames_dedup import deduplicate
     from gpurefine.engine.results import Run, open_run
     from gpurefine.engine.run import run
 
 __version__ = version("gpurefine")
-__all__ = ["Run", "deduplicate", "load_pipeline", "open_run", "presets", "run"]
+__all__ = ["Run", "annotate", "deduplicate", "load_pipeline", "open_run", "presets", "run"]
 
 #: Where the public names live. They are imported at first use, so that ``import gpurefine.kernels`` stays light.
 _HOMES = {
     "run": ("gpurefine.engine.run", "run"),
     "open_run": ("gpurefine.engine.results", "open_run"),
     "Run": ("gpurefine.engine.results", "Run"),
+    "annotate": ("gpurefine.engine.frames_annotate", "annotate"),
     "deduplicate": ("gpurefine.engine.frames_dedup", "deduplicate"),
     "load_pipeline": ("gpurefine.config", "load_pipeline"),
     "presets": ("gpurefine.config", "preset_names"),

@@ -94,7 +94,7 @@ def run_chain(
             kept.append(outcome.batch.keep(~gone))
             kept_measured.append(values.take(~gone))
         result.kept, measured = _joined(kept), _joined_measures(kept_measured)
-    if stats and len(result.kept):
+    if stats and stages and len(result.kept):
         result.stats.append(_stats_table(result.kept, measured))
     return result
 
@@ -243,14 +243,17 @@ def _record(measured: _Measured, stage: MapStage, outcome: Outcome) -> _Measured
 
 
 def _stats_table(batch: Batch, measured: _Measured) -> pa.Table:
-    names = list(measured.values)
-    rows = [
-        [(name, float(measured.values[name][row])) for name in names if not np.isnan(measured.values[name][row])]
-        for row in range(len(batch))
-    ]
+    """Rows of ``stats/``: what was measured of each document, without what was not."""
+    values = np.stack(list(measured.values.values()), axis=1) if measured.values else np.zeros((len(batch), 0))
+    there = ~np.isnan(values)
+    offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
+    names = pa.array(list(measured.values), pa.string()).take(pa.array(np.nonzero(there)[1]))
+    said = {
+        "removed_by": pa.array([rule or None for rule in measured.first_rule], TEXT),
+        "measured": pa.MapArray.from_arrays(offsets, names, values[there]),
+    }
     table = to_arrow(batch.frame, STATS_SCHEMA)
-    said = [rule or None for rule in measured.first_rule]
-    for name, values in (("removed_by", said), ("measured", rows)):
+    for name, column in said.items():
         place = STATS_SCHEMA.get_field_index(name)
-        table = table.set_column(place, STATS_SCHEMA.field(place), pa.array(values, STATS_SCHEMA.field(place).type))
+        table = table.set_column(place, STATS_SCHEMA.field(place), column)
     return table

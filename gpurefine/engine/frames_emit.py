@@ -21,7 +21,7 @@ from gpurefine.dedup.keys import open_key_writer
 from gpurefine.dedup.members import METADATA
 from gpurefine.documents import Batch
 from gpurefine.engine.emit import keys_in_pieces
-from gpurefine.engine.frames_input import pieces, text_array
+from gpurefine.engine.frames_input import device_texts, pieces, text_array
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import InputError
 from gpurefine.frames import arrow_array, from_arrow, is_device_frame, text_buffers
@@ -157,9 +157,7 @@ def _batches(frame: Frame, columns: Columns) -> Iterator[tuple[Frame, Batch]]:
 def _keys(stage: DedupStage, part: Frame, columns: Columns, batch: Batch, tool: Any) -> Iterator[np.ndarray]:
     """Keys of some rows, where the rows are if the kind can do it there."""
     if is_device_frame(part) and stage.on_gpu:
-        texts = part[[columns.text]].reset_index(drop=True)
-        texts.columns = ["text"]
-        batch = Batch(texts)
+        batch = Batch(device_texts(part, columns.text))
     yield from keys_in_pieces(stage, batch, tool)
 
 

@@ -102,6 +102,13 @@ def byte_cuts(offsets: np.ndarray, most: int) -> list[int]:
     return cuts
 
 
+def device_texts(part: Frame, name: Hashable) -> Frame:
+    """The texts of some rows of a cuDF frame as a frame with a column ``text``, which is not copied."""
+    texts = part[[name]].reset_index(drop=True)
+    texts.columns = ["text"]
+    return texts
+
+
 def text_array(column: Column, name: Hashable, parameter: str, *, numbers: bool = False) -> pa.Array:
     """A column as Arrow large_string, null where a value is missing; integers become strings if they may be there.
 

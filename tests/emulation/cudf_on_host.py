@@ -118,6 +118,7 @@ class DataFrame(_OnDevice):
     """Columns of one length with an index, which is pandas' here."""
 
     ndim = 2
+    groupby = merge = mean = None  # by these Dask knows a frame
 
     def __init__(self, columns, index):
         self._data, self.index = dict(columns), index
@@ -136,6 +137,10 @@ class DataFrame(_OnDevice):
     @columns.setter
     def columns(self, names):
         self._data = dict(zip(names, self._data.values(), strict=True))
+
+    @property
+    def dtypes(self):
+        return pd.Series({name: pd.ArrowDtype(column._values.type) for name, column in self._data.items()})
 
     def __len__(self):
         return len(self.index)
@@ -227,3 +232,18 @@ def install(monkeypatch):
     cudf.DataFrame, cudf.Series, cudf.concat, cudf.from_pandas = DataFrame, Series, concat, from_pandas
     monkeypatch.setitem(sys.modules, "cudf", cudf)
     return cudf
+
+
+def install_in_dask(monkeypatch):
+    """Make frames of the stand-in partitions of Dask's frames, as ``dask_cudf`` does for cuDF."""
+    import dask.dataframe as dd
+    from dask._dispatch import get_collection_type
+    from dask.dataframe.dispatch import concat_dispatch, get_parallel_type, make_meta_dispatch
+
+    monkeypatch.setitem(sys.modules, "dask_cudf", ModuleType("dask_cudf"))  # Dask imports it when it meets such a frame
+    get_collection_type.register(DataFrame, lambda _: dd.DataFrame)
+    get_parallel_type.register(DataFrame, lambda _: dd.DataFrame)
+    make_meta_dispatch.register(DataFrame, lambda frame, index=None: frame.head(0))
+    concat_dispatch.register(
+        DataFrame, lambda frames, *_, ignore_index=False, **__: concat(frames, ignore_index=ignore_index)
+    )
