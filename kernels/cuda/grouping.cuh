@@ -38,7 +38,7 @@ __device__ __forceinline__ u32 table_slots(u32 items) {
     return items <= 16 ? 64 : 1u << (32 - __clz((int)(4 * items - 1)));
 }
 
-// Make the table's first `slots` slots free. Needs a barrier before and after.
+// Make the table's first `slots` slots free.
 __device__ __forceinline__ void clear_table(u32* table, u32 slots) {
     for (u32 slot = threadIdx.x; slot < slots; slot += blockDim.x) table[slot] = FREE;
 }
@@ -72,14 +72,14 @@ __device__ __forceinline__ void look_for_crowds(const u32* table, u32 slots, vol
     }
 }
 
-// For each item the position of the first one with an equal key. All threads of the block call, and barriers stand at
-// both ends. Returns false, to all threads, if the document is crowded: then nothing is to be made of `first`.
+// For each item the position of the first one with an equal key. All threads of the block call; keys may be written just
+// before, but the table must have been out of use since a barrier, and is so again when this returns. Returns false, to
+// all threads, if the document is crowded: then nothing is to be made of `first`.
 //   items, list  how many, and their positions; without a list they are 0, 1, 2 ...
 //   keys, first  key of each position; what is found, by position
 //   slots        of `table` that are in use: more than items; `crowded` lies in shared memory and is 0
 __device__ __forceinline__ bool first_positions(u32 items, const u32* list, const u64* keys, u32* first, u32* table,
                                                 u32 slots, volatile u32* crowded) {
-    __syncthreads();
     clear_table(table, slots);
     __syncthreads();
     for (u32 index = threadIdx.x; index < items && !*crowded; index += blockDim.x) {

@@ -149,6 +149,5 @@ __device__ __forceinline__ bool extra_ngrams(const Scratch& scratch, u64* shared
     const u32 size = threadIdx.x / (THREADS / 8);
     if (threadIdx.x % (THREADS / 8) == 0 && size < EXTRA_SIZES)
         row[FIELD_EXTRA_5 + size] = walk(SHORTEST_EXTRA + size, candidates, words, words.repeats + size * words.stride);
-    __syncthreads();
     return true;
 }

@@ -13,12 +13,12 @@
 //
 // Sizes are fixed when this is compiled (kernels/cuda/stats.py):
 //   THREADS  of a block, a power of two from 64 to 1024
-//   FIELDS   columns of the result; FIELD_NAME is the column of NAME
+//   BLOCKS   that share a multiprocessor, which bounds the registers
 #include "ngrams.cuh"
 #include "text_lines.cuh"
 
 static_assert(THREADS >= 64 && THREADS <= 1024, "a tile of the text has a byte a thread, at most 4095");
-static_assert(FIELDS <= THREADS, "a thread a column writes the result");
+static_assert((int)FIELDS <= THREADS, "a thread a column writes the result");
 
 // Counts that no order is needed for, over the bytes that this thread takes, into the row of the document.
 __device__ __forceinline__ void count_bytes(const Text& text, u32* row) {

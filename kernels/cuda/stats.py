@@ -30,9 +30,7 @@ _MOST_BYTES = 1 << 28
 THREADS, BLOCKS = 128, 8
 
 #: What the kernels are compiled with.
-MACROS = {"THREADS": THREADS, "BLOCKS": BLOCKS, "FIELDS": len(FIELDS)} | {
-    f"FIELD_{name.upper()}": column for column, name in enumerate(FIELDS)
-}
+MACROS = {"THREADS": THREADS, "BLOCKS": BLOCKS}
 
 
 def text_statistics(
@@ -44,10 +42,10 @@ def text_statistics(
 ) -> cupy.ndarray:
     """Count all of ``FIELDS`` for each document, on the current device; words are maximal runs without white space.
 
-    Waits for the device twice: for the size of the working memory, and for which documents the CPU has to count. The
-    working memory is 52 bytes a word, 40 a line, 16 to 32 more for each of the more frequent of the two, and a byte for
-    each byte of words: about 14 bytes for a byte of English text, and 64 at most, in documents of one-letter lines; and
-    some 350 for each document.
+    Waits for the device to check the offsets, to learn the size of the working memory, and to learn which documents
+    the CPU has to count. The working memory is 52 bytes a word, 40 a line, 16 to 32 more for each of the more frequent
+    of the two, and a byte for each byte of text: about 14 bytes for a byte of English text, and 63 at most, in
+    documents of one-letter lines; and some 350 for each document.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
 // Lines and paragraphs of one document: kernels/cpu/lines.py for a block. A thread a line, then a thread a paragraph.
 #pragma once
+#include "text_fields.cuh"
 #include "text_items.cuh"
 
 struct Span {

@@ -1,5 +1,6 @@
 // Words of one document: kernels/cpu/words.py for a block. A thread a word.
 #pragma once
+#include "text_fields.cuh"
 #include "text_items.cuh"
 
 // A table of stop words: their hashes, 0 in a free slot, at most a quarter full, a power of two of slots.
