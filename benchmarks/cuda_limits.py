@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gpurefine.kernels.cuda import stats
+
 
 @dataclass(frozen=True)
 class KernelLimit:
@@ -39,4 +41,8 @@ class KernelLimit:
         return f"{self.file}.{self.function}" + (f" {sizes}" if sizes else "")
 
 
-KERNELS: list[KernelLimit] = []
+KERNELS: list[KernelLimit] = [
+    # a thread a byte; the second one with the running sum of its tile, which has the most loads from shared memory
+    KernelLimit("stats", "count_items", "LDG.E.U8", items=1, most=240, registers=40, macros=stats.MACROS),
+    KernelLimit("stats", "text_statistics", "LDS", items=1, most=460, registers=64, macros=stats.MACROS),
+]
