@@ -43,8 +43,8 @@ __device__ __forceinline__ void clear_table(u32* table, u32 slots) {
     for (u32 slot = threadIdx.x; slot < slots; slot += blockDim.x) table[slot] = FREE;
 }
 
-// The slot of an item's key; notes if the table is crowded.
-__device__ __forceinline__ u32 enter_key(u32* table, u32 mask, const u64* keys, u32 position, volatile u32* crowded) {
+// The slot of an item's key. Gives up, and says so, where the CPU might: the document is crowded.
+__device__ __forceinline__ u32 enter_key(u32* table, u32 mask, const u64* keys, u32 position, bool& gave_up) {
     const u64 key = keys[position];
     u32 slot = (u32)(((key ^ (key >> 32)) * BASE) >> 32) & mask;
     for (int probes = 1;; ++probes) {
@@ -55,21 +55,23 @@ __device__ __forceinline__ u32 enter_key(u32* table, u32 mask, const u64* keys, 
             return slot;
         }
         if (probes == MOST_PROBES) {
-            *crowded = 1;
+            gave_up = true;
             return slot;
         }
         slot = (slot + 1) & mask;
     }
 }
 
-// Note if so many neighbouring slots are taken that the CPU may have given up. Most rows end at their first slot, since
-// three quarters of the slots are free.
-__device__ __forceinline__ void look_for_crowds(const u32* table, u32 slots, volatile u32* crowded) {
+// Whether so many neighbouring slots are taken that the CPU may have given up, as far as this thread looks. Most rows end
+// at their first slot, since three quarters of the slots are free.
+__device__ __forceinline__ bool sees_crowd(const u32* table, u32 slots) {
+    bool seen = false;
     for (u32 begin = CROWD * threadIdx.x; begin < slots; begin += CROWD * blockDim.x) {
         u32 taken = 0;
         while (taken < CROWD && begin + taken < slots && table[begin + taken] != FREE) ++taken;
-        if (taken == CROWD) *crowded = 1;
+        seen |= taken == CROWD;
     }
+    return seen;
 }
 
 // For each item the position of the first one with an equal key. All threads of the block call; keys may be written just
@@ -79,15 +81,16 @@ __device__ __forceinline__ void look_for_crowds(const u32* table, u32 slots, vol
 //   keys, first  key of each position; what is found, by position
 //   slots        of `table` that are in use: more than items; `crowded` lies in shared memory and is 0
 __device__ __forceinline__ bool first_positions(u32 items, const u32* list, const u64* keys, u32* first, u32* table,
-                                                u32 slots, volatile u32* crowded) {
+                                                u32 slots, u32* crowded) {
+    bool leave = false;
     clear_table(table, slots);
     __syncthreads();
-    for (u32 index = threadIdx.x; index < items && !*crowded; index += blockDim.x) {
+    for (u32 index = threadIdx.x; index < items && !leave; index += blockDim.x) {
         const u32 position = list ? list[index] : index;
-        first[position] = enter_key(table, slots - 1, keys, position, crowded);
+        first[position] = enter_key(table, slots - 1, keys, position, leave);
     }
     __syncthreads();
-    look_for_crowds(table, slots, crowded);
+    if (leave || sees_crowd(table, slots)) atomicOr(crowded, 1);
     __syncthreads();
     if (*crowded) return false;
     for (u32 index = threadIdx.x; index < items; index += blockDim.x) {

@@ -8,8 +8,9 @@
 //     in a hash table that all threads fill. Between these steps are barriers.
 //
 // Nothing is in step with the whole text but the running sum: a document of 5 KB is 40 tiles of 128 bytes, then 7 rounds
-// over its words for each of a dozen questions. A block is small, so that many documents are under way on each
-// multiprocessor while some wait for memory; what a document works on is some 80 KB, in the second-level cache.
+// over its words for each of a dozen questions. Blocks are small, so that many documents are under way on each
+// multiprocessor while some wait for memory or for their longest line or word, which one thread reads. What a document
+// works on, some 70 KB at that size, is written and read again by one multiprocessor, mostly out of caches.
 //
 // Sizes are fixed when this is compiled (kernels/cuda/stats.py):
 //   THREADS  of a block, a power of two from 64 to 1024
@@ -75,8 +76,7 @@ count_items(const u8* __restrict__ data, const i64* __restrict__ offsets, i64 do
         }
         __syncthreads();
         if (threadIdx.x < FIELDS) rows[document * FIELDS + threadIdx.x] = row[threadIdx.x];
-        __syncthreads();
-    }
+    }                                                   // no barrier: a column is taken up again by its own thread
 }
 
 // Count the rest. `places` (a document's bytes of working memory are those from places[d] to places[d + 1] of `memory`)
@@ -106,6 +106,5 @@ text_statistics(const u8* __restrict__ data, const i64* __restrict__ offsets, i6
         __syncthreads();
         if (counted && threadIdx.x < FIELDS) rows[document * FIELDS + threadIdx.x] = row[threadIdx.x];
         if (!counted && threadIdx.x == 0) left_out[document] = 1;
-        __syncthreads();
     }
 }

@@ -19,8 +19,8 @@ from gpurefine.kernels.cuda.device import check_array, check_offsets, kernel, la
 if TYPE_CHECKING:
     import cupy
 
-#: Bytes of the longest document that is counted on the device. One of this size takes a block some 10 milliseconds when
-#: it is ordinary text, which is about what a CPU core takes, and up to ten times that when it is a single word.
+#: Bytes of the longest document that is counted on the device, where one block has it to itself while all others go on.
+#: A CPU core takes some milliseconds for one of this size. It is chosen by arithmetic: nothing was timed on a device.
 LONGEST = 1 << 20
 
 #: Documents may be longer by request, as far as their positions and the sums of their counts have 31 bits.
