@@ -39,9 +39,9 @@
 #define MEETS_VISIBLE 1u
 #define MEETS_BLANK 2u
 
-// Whether a blank is to be written for a piece that meets this state.
+// Whether a blank is to be written for a piece that meets this state; for MEETS_NOT all bits are added.
 __device__ __forceinline__ bool blank_between(u32 state, u32 meeting) {
-    return meeting && (state | (meeting - 1)) == (VISIBLE | AND_BLANK);
+    return (state | (meeting - 1)) == (VISIBLE | AND_BLANK);
 }
 
 // The state before a piece from those that the pieces before it leave; one that is UNKNOWN still is that before all.
@@ -206,8 +206,8 @@ count_normalised(const u8* __restrict__ data, const i64* __restrict__ offsets, i
     for (i64 number = blockIdx.x; number < tiles; number += gridDim.x) {
         const i64 begin = tile_begin(offsets[0], number);
         const int first = (int)max(offsets[0] - begin, (i64)-1), last = (int)min(offsets[documents] - begin, (i64)TILE);
-        if (thread == 0) tile_meeting = MEETS_NOT;
         load_tile(tile, data, offsets, documents, first_documents[number], begin);
+        if (thread == 0) tile_meeting = MEETS_NOT;
         Counter counter = {0, MEETS_NOT, UNKNOWN};
         walk(tile, first, last, {ascii, place, replacements}, counter);
         segments[number * THREADS + thread] = (u16)(counter.length << 5 | counter.meeting << 3 | counter.state);
@@ -221,7 +221,6 @@ count_normalised(const u8* __restrict__ data, const i64* __restrict__ offsets, i
             lengths[number] = length;
             pieces[number] = (u8)(tile_meeting << 3 | counter.state | (counter.state < BEGUN ? before : 0));
         }
-        __syncthreads();
     }
 }
 
@@ -294,6 +293,5 @@ write_normalised(const u8* __restrict__ data, const i64* __restrict__ offsets, i
             if (at >= TILE) break;
             if (at >= 0) out_offsets[document] = tile_place + segment_places[at / SEGMENT] + document_places[at];
         }
-        __syncthreads();
     }
 }

@@ -27,8 +27,8 @@ def normalise_text(
 ) -> tuple[cupy.ndarray, cupy.ndarray]:
     """Replace each code point; blanks that follow each other become one, those at the ends go.
 
-    The text is read twice. Beside its results it needs 0.13 bytes a byte of text while it works. It waits for the device
-    to learn how long the texts become, and for the checks of the offsets.
+    The text is read twice. Beside its results it needs 0.13 bytes a byte of text while it works. It waits for the
+    device to learn how long the texts become, and for the checks of the offsets.
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ def test_many_texts_within_bounds(emulated, programs, name):
 
 
 @FEW
-@given(texts=st.lists(st.lists(st.sampled_from(BROKEN + [b"a", b" ", b".", "é".encode()]), max_size=30).map(b"".join)))
+@given(texts=st.lists(st.lists(st.sampled_from([*BROKEN, b"a", b" ", b".", "é".encode()]), max_size=30).map(b"".join)))
 def test_bytes_of_any_kind(emulated, texts):
     emulated()
     assert_same(*joined(texts), "delete")
@@ -127,6 +127,15 @@ def test_an_edge_of_16_bytes_or_a_tile_anywhere_in_a_text(emulated, shift):
     assert_same(*joined([b"".join(texts)], b" " * (shift % 16)), "blank")
 
 
+@pytest.mark.parametrize("end", [4094, 4095, 4096, 4097, 4098])
+def test_a_document_that_ends_within_a_code_point_near_the_edge_of_a_tile(emulated, end):
+    emulated()
+    for character in ("😀", "中"):
+        whole = character.encode()
+        for cut in range(1, len(whole)):
+            assert_same(*joined([b"x" * (end - cut) + whole[:cut], whole[cut:] + b"y"]))
+
+
 @pytest.mark.parametrize("order", ["rising", "falling"])
 @pytest.mark.parametrize("filler", [b".", b" ", b"\xcc\x81", b". "])
 def test_a_blank_is_carried_over_tiles_in_which_nothing_stays(cuda, filler, order):
@@ -134,6 +143,8 @@ def test_a_blank_is_carried_over_tiles_in_which_nothing_stays(cuda, filler, orde
     length = 3 * 4096 // len(filler)
     for text in (b"a %sb", b"a%sb", b"%sb", b"a %s", b"%s"):
         assert_same(*joined([b"one", text % (filler * length), b"two"]), "delete")
+    # what follows the blanks begins with 16 bytes, or with a tile
+    assert_same(*joined([b"x" * 4096 + filler * (16 // len(filler)) + b"y" + filler * (8192 - 17) + b"z"]), "delete")
 
 
 def test_a_tile_whose_text_becomes_many_times_as_long(cuda):
@@ -144,10 +155,15 @@ def test_a_tile_whose_text_becomes_many_times_as_long(cuda):
     assert_same(*joined([long * 3, b"a", b"", long * 1024, long[:3], b" b", long * 2]), "own")
 
 
+@pytest.mark.parametrize("order", ["rising", "falling"])
 @pytest.mark.parametrize("multiprocessors", [1, 3, 1000])
-def test_any_number_of_multiprocessors(emulated, multiprocessors):
-    emulated(multiprocessors=multiprocessors)
-    assert_same(*joined(many_texts(8, documents=400, longest=2000)), "blank")
+def test_any_number_of_multiprocessors(emulated, multiprocessors, order):
+    emulated(multiprocessors=multiprocessors, order=order)
+    # 16 blocks for a multiprocessor, and more tiles than that; some documents are long
+    data, offsets = joined(many_texts(8, documents=400, longest=4000))
+    assert data.size > 40 * 4096
+    assert_same(data, offsets, "delete")
+    assert_same(data, offsets[::20], "delete")
 
 
 def test_no_documents_no_bytes_and_many_empty_documents(cuda):
