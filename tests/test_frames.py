@@ -1,5 +1,6 @@
 """What differs between pandas and cuDF: each function on both, and text buffers against Python's own encoding."""
 
+import inspect
 import itertools
 import re
 
@@ -147,3 +148,14 @@ def test_only_frames_imports_cudf(request):
         path.name for path in sources if re.search(r"^\s*(import|from) (cudf|dask_cudf)\b", path.read_text(), re.M)
     ]
     assert set(importing) <= {"frames.py"}, importing
+
+
+def test_each_function_says_on_which_device_it_ran(request):
+    page = (request.config.rootpath / "benchmarks" / "results" / "frames_devices.md").read_text()
+    told = re.findall(r"^\| (\w+) \| (.+) \|$", page, re.M)[1:]
+    public = [
+        name for name, each in vars(frames).items() if inspect.isfunction(each) and each.__module__ == frames.__name__
+    ]
+    assert sorted(name for name, _ in told) == sorted(name for name in public if not name.startswith("_"))
+    # a device is named with the date of its run
+    assert all(re.fullmatch(r"never run|pandas only|.+, \d{4}-\d\d-\d\d", device) for _, device in told)

@@ -158,7 +158,7 @@ def _apply_on_host(stage: MapStage, tools: StageTools, batch: Batch, failure: Ex
         return _failed(batch, error)
     if not isinstance(failure, MemoryError):
         raise RunError(
-            f"stage '{stage.name}' failed on a GPU with {type(failure).__name__}: {failure}, and not on the CPU for "
+            f"stage '{stage.name}' failed on a GPU with {_said_by(failure).splitlines()[0]}, and not on the CPU for "
             "the same document: please report this, and go on with --backend cpu"
         ) from failure
     outcome.batch = Batch(to_device_frame(outcome.batch.frame), outcome.batch.statistics)
@@ -166,8 +166,12 @@ def _apply_on_host(stage: MapStage, tools: StageTools, batch: Batch, failure: Ex
 
 
 def _failed(batch: Batch, error: Exception) -> Outcome:
-    evidence = f"{type(error).__name__}: {error}"[:200].encode("utf-8", "replace").decode()
-    return Outcome(batch, [Verdict(EXCEPTION, np.ones(1, bool), evidence=[evidence], final=True)])
+    return Outcome(batch, [Verdict(EXCEPTION, np.ones(1, bool), evidence=[_said_by(error)], final=True)])
+
+
+def _said_by(error: Exception) -> str:
+    """An exception in 200 characters that can be written to any file."""
+    return f"{type(error).__name__}: {error}"[:200].encode("utf-8", "replace").decode()
 
 
 def _joined(batches: Sequence[Batch]) -> Batch:
