@@ -1,8 +1,8 @@
 // Sums, minima and maxima over the threads of a block, and running sums in the order of its threads.
 // Built of shared memory and barriers alone, so that the same text runs on the CPU; there are no warp intrinsics.
 //
-// The threads are cut into groups of about the root of their number. Each thread lays down its value; one thread a group
-// takes in those of its group; then every thread takes in the groups, which all read at once. That makes three
+// The threads are cut into groups of about the root of their number. Each thread lays down its value; one thread a
+// group takes in those of its group; then every thread takes in the groups, which all read at once. That makes three
 // barriers, where a tree would have one for each doubling.
 //
 // All threads of the block must call, and together; each function ends with a barrier, so that `shared`, which has room

@@ -6,9 +6,9 @@
 // it holds the first position: what the CPU, which enters from left to right, finds too.
 //
 // The CPU looks at no more than MOST_PROBES slots and then takes the last one as equal, which only a page written
-// against the table reaches. Which slots end up taken depends on the keys and on nothing else, and fewer keys take fewer
-// of them; so where no MOST_PROBES - 1 neighbours are taken the CPU cannot have given up, and where they are the
-// document is crowded and left to the CPU. Hash, probes and sizes are the CPU's for that reason.
+// against the table reaches. Which slots end up taken depends on the keys and on nothing else, and a part of the keys
+// takes a part of them; so where no MOST_PROBES - 1 neighbours are taken the CPU cannot have given up, and where they
+// are the document is crowded and left to the CPU. Hash, probes and sizes are the CPU's for that reason.
 #pragma once
 #include "scalar.cuh"
 
@@ -62,8 +62,8 @@ __device__ __forceinline__ u32 enter_key(u32* table, u32 mask, const u64* keys, 
     }
 }
 
-// Whether so many neighbouring slots are taken that the CPU may have given up, as far as this thread looks. Most rows end
-// at their first slot, since three quarters of the slots are free.
+// Whether so many neighbouring slots are taken that the CPU may have given up, as far as this thread looks. Most rows
+// end at their first slot, since three quarters of the slots are free.
 __device__ __forceinline__ bool sees_crowd(const u32* table, u32 slots) {
     bool seen = false;
     for (u32 begin = CROWD * threadIdx.x; begin < slots; begin += CROWD * blockDim.x) {
@@ -74,9 +74,9 @@ __device__ __forceinline__ bool sees_crowd(const u32* table, u32 slots) {
     return seen;
 }
 
-// For each item the position of the first one with an equal key. All threads of the block call; keys may be written just
-// before, but the table must have been out of use since a barrier, and is so again when this returns. Returns false, to
-// all threads, if the document is crowded: then nothing is to be made of `first`.
+// For each item the position of the first one with an equal key. All threads of the block call; keys may be written
+// just before, but the table must have been out of use since a barrier, and is so again when this returns. Returns
+// false, to all threads, if the document is crowded: then nothing is to be made of `first`.
 //   items, list  how many, and their positions; without a list they are 0, 1, 2 ...
 //   keys, first  key of each position; what is found, by position
 //   slots        of `table` that are in use: more than items; `crowded` lies in shared memory and is 0

@@ -3,10 +3,10 @@
 // The most frequent 2-, 3- and 4-gram: a thread an n-gram; of equal counts the smallest position wins, which does not
 // depend on the order of the threads.
 //
-// The characters in n-grams of 5 to 10 words that were seen before are counted from left to right, since what is found
-// again is stepped over. That walk has no parts that could be done at a time, but all else has: keys, and for each n-gram
-// the first one equal to it, are found by all threads. The walk then only asks whether this first one, or another one
-// equal to it, was met or stepped over; and the six sizes walk at the same time, a thread each.
+// The characters in n-grams of 5 to 10 words that were met before are counted from left to right: what is found again is
+// stepped over, and nothing inside it counts as met. That walk has no parts that could be done at a time, but all else
+// has: keys, and for each n-gram the first one equal to it, are found by all threads. The walk then only notes, with
+// that first one, when one of them is met; and the six sizes walk at the same time, a thread each.
 #pragma once
 #include "text_words.cuh"
 
@@ -17,7 +17,8 @@
 // In the entry of the first of equal n-grams: one of them was met.
 #define MET 0x80000000u
 
-// Leave in `candidates` the positions where an n-gram of n words may be repeated: the (n - 1)-gram and the last word are.
+// Leave in `candidates` the positions where an n-gram of n words may be repeated: its first n - 1 words are, and so is
+// its last one.
 __device__ __forceinline__ u32 choose_ngrams(u32 n, u32 candidates, const Words& words, const u32* first,
                                              const u32* counts, u64* shared) {
     return choose_items(candidates, words.candidates, shared, [&](u32 index, u32& position) {
@@ -45,8 +46,8 @@ __device__ __forceinline__ bool count_ngrams(u32 n, u32 candidates, const Scratc
     return true;
 }
 
-// Count and characters (of its words) of the most frequent 2-, 3- and 4-gram, the first of equals; false if the document
-// is crowded.
+// Count and characters (of its words) of the most frequent 2-, 3- and 4-gram, the first of equals; false if the
+// document is crowded.
 __device__ __forceinline__ bool top_ngrams(const Scratch& scratch, u64* shared, u32* crowded, u32* row) {
     const Words& words = scratch.words;
     const u32 *first = words.word_first, *counts = words.word_counts;
@@ -56,7 +57,7 @@ __device__ __forceinline__ bool top_ngrams(const Scratch& scratch, u64* shared, 
         if (!count_ngrams(n, candidates, scratch, first, crowded)) return false;
         first = words.first;
         counts = words.counts;
-        u64 best = (u64)1 << 32 | FREE;    // once, at 0: greater counts are greater numbers, and so are smaller positions
+        u64 best = (u64)1 << 32 | FREE;    // once, at 0: of greater counts and smaller positions the number is greater
         for (u32 index = threadIdx.x; index < candidates; index += THREADS) {
             const u32 position = words.candidates[index], count = counts[position];
             const u64 found = (u64)count << 32 | (FREE - position);
@@ -96,7 +97,8 @@ __device__ __forceinline__ u32 choose_repeatable(const Scratch& scratch, u64* sh
     return choose_items(positions, words.candidates, shared, [&](u32 index, u32& position) {
         position = index;
         const u32 slot = words.first[index];
-        return words.bytes[index + SHORTEST_EXTRA] - words.bytes[index] < PREFIX || seen_twice[slot / 32] >> slot % 32 & 1;
+        const u32 bytes = words.bytes[index + SHORTEST_EXTRA] - words.bytes[index];
+        return bytes < PREFIX || seen_twice[slot / 32] >> slot % 32 & 1;
     });
 }
 
@@ -141,8 +143,8 @@ __device__ __forceinline__ bool extra_ngrams(const Scratch& scratch, u64* shared
             words.key[position] = size ? ngram_hash(words, position, n - 1, n, words.key[position])
                                        : ngram_hash(words, position, 0, n, 0);
         }
-        if (!first_positions(begun, words.candidates, words.key, words.repeats + size * words.stride, scratch.table, slots,
-                             crowded))
+        if (!first_positions(begun, words.candidates, words.key, words.repeats + size * words.stride, scratch.table,
+                             slots, crowded))
             return false;
     }
     // spread over the block: walkers in one group of 32 would wait for each other

@@ -4,11 +4,11 @@
 //   * count_items reads the text once, a thread a byte: characters, marks, newlines, and how many lines and words there
 //     are. From these the launcher knows each document's place in the working memory.
 //   * text_statistics reads it again in order, writes down where lines and words begin (a running sum over the block
-//     for each tile of the text), and goes on with a thread a line, a paragraph, a word, an n-gram. Equal ones are found
-//     in a hash table that all threads fill. Between these steps are barriers.
+//     for each tile of the text), and goes on with a thread a line, a paragraph, a word, an n-gram. Equal ones are
+//     found in a hash table that all threads fill. Between these steps are barriers.
 //
-// Nothing is in step with the whole text but the running sum: a document of 5 KB is 40 tiles of 128 bytes, then 7 rounds
-// over its words for each of a dozen questions. Blocks are small, so that many documents are under way on each
+// Nothing is in step with the whole text but the running sum: a document of 5 KB is 40 tiles of 128 bytes, then 7
+// rounds over its words for each of a dozen questions. Blocks are small, so that many documents are under way on each
 // multiprocessor while some wait for memory or for their longest line or word, which one thread reads. What a document
 // works on, some 70 KB at that size, is written and read again by one multiprocessor, mostly out of caches.
 //

@@ -61,8 +61,8 @@ __device__ __forceinline__ u32 row_of_dots(const Text& text, u32 position, u32 s
     return dots;
 }
 
-// Marks "..." that begin with a row of dots: none overlaps itself, so each takes three of the row. Only the first dot of
-// a row is asked for the row.
+// Marks "..." that begin with a row of dots: none overlaps itself, so each takes three of the row. Only the first dot
+// of a row is asked for the row.
 __device__ __forceinline__ u32 ellipses_from(const Text& text, u32 position) {
     if (position >= 1 && text.bytes[position - 1] == DOT) return 0;
     return row_of_dots(text, position, 1) / 3;

@@ -8,7 +8,8 @@
 // What stands before a byte, or in a tile of the text: five counts. A tile has one byte a thread, so that 12 bits hold
 // what one tile adds to a count, and one running sum over the threads serves all five.
 struct Before {
-    u32 words, newlines, characters, bytes, visible;    // newlines that stand together are one; the last two of words
+    u32 words, newlines, characters;    // newlines that stand together are one
+    u32 bytes, visible;                 // of words: their bytes and their characters
 };
 
 __device__ __forceinline__ Before unpacked(u64 counts) {
@@ -37,7 +38,8 @@ __device__ __forceinline__ void find_items(const Text& text, const Lines& lines,
             newline = byte == NEWLINE;
             newlines = newline && newlines_begin(text, position);
             const u64 character = begins_character(byte);
-            counts = (u64)word | (u64)newlines << 12 | character << 24 | (u64)visible << 36 | (character & visible) << 48;
+            counts = (u64)word | (u64)newlines << 12 | character << 24 | (u64)visible << 36 |
+                     (character & visible) << 48;
         }
         u64 all;
         const Before before = passed + unpacked(block_exclusive_sum<THREADS>(counts, shared, all));

@@ -66,10 +66,12 @@ __device__ __forceinline__ u32 find_paragraphs(const Lines& lines, u64* shared) 
 }
 
 // Count lines and paragraphs, copies of earlier ones, and the characters of those; false if the document is crowded.
-__device__ __forceinline__ bool count_lines(const Text& text, const Scratch& scratch, u64* shared, u32* crowded, u32* row) {
+__device__ __forceinline__ bool count_lines(const Text& text, const Scratch& scratch, u64* shared, u32* crowded,
+                                            u32* row) {
     const Lines& lines = scratch.lines;
     read_lines(text, lines, row);
-    if (!first_positions(lines.count, nullptr, lines.hash, lines.first, scratch.table, table_slots(lines.count), crowded))
+    if (!first_positions(lines.count, nullptr, lines.hash, lines.first, scratch.table, table_slots(lines.count),
+                         crowded))
         return false;
     u32 copies = 0, characters = 0;
     for (u32 line = threadIdx.x; line < lines.count; line += THREADS) {

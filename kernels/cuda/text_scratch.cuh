@@ -29,8 +29,7 @@ struct Words {
 struct Scratch {
     Lines lines;
     Words words;
-    u32* table;
-    u32 table_slots;
+    u32* table;                                    // for the questions of all, one after another: see grouping.cuh
 };
 
 // Bytes that a document of `size` bytes takes with these lines and words, a multiple of 8: the sum of what `lay_out`
@@ -68,7 +67,6 @@ __device__ __forceinline__ Scratch lay_out(u64* place, u32 lines, u32 words) {
     scratch.words.first = scratch.words.repeats + 2ll * stride;
     scratch.words.counts = scratch.words.repeats + 3ll * stride;
     scratch.table = half + 9ll * stride;
-    scratch.table_slots = table_slots(lines > words ? lines : words);
-    scratch.words.packed = (u8*)(scratch.table + scratch.table_slots);
+    scratch.words.packed = (u8*)(scratch.table + table_slots(lines > words ? lines : words));
     return scratch;
 }
