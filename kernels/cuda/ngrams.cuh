@@ -3,10 +3,10 @@
 // The most frequent 2-, 3- and 4-gram: a thread an n-gram; of equal counts the smallest position wins, which does not
 // depend on the order of the threads.
 //
-// The characters in n-grams of 5 to 10 words that were met before are counted from left to right: what is found again is
-// stepped over, and nothing inside it counts as met. That walk has no parts that could be done at a time, but all else
-// has: keys, and for each n-gram the first one equal to it, are found by all threads. The walk then only notes, with
-// that first one, when one of them is met; and the six sizes walk at the same time, a thread each.
+// The characters in n-grams of 5 to 10 words that were met before are counted from left to right: what is found again
+// is stepped over, and nothing inside it counts as met. That walk has no parts that could be done at a time, but all
+// else has: keys, and for each n-gram the first one equal to it, are found by all threads. The walk then only notes,
+// with that first one, when one of them is met; and the six sizes walk at the same time, a thread each.
 #pragma once
 #include "text_words.cuh"
 
