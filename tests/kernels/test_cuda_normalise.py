@@ -97,7 +97,7 @@ def test_many_texts(cuda, order, name):
 
 @pytest.mark.parametrize("name", ["blank", "own"])
 def test_many_texts_within_bounds(emulated, programs, name):
-    emulated(extra_options=cuda_on_host.sanitizers(programs), order="falling")
+    emulated(extra_options=(*cuda_on_host.sanitizers(programs), "-O0"), order="falling")
     assert_same(*joined(many_texts(4)), name)
     assert_same(*joined(many_texts(5), b"13 bytes more", b"\x82 more"), name)
 
