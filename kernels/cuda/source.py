@@ -22,6 +22,11 @@ def kernel_source(name: str) -> str:
     return _with_headers(f"{name}.cu", set())
 
 
+def header_source(name: str) -> str:
+    """The text of ``NAME.cuh`` as of ``kernel_source``, for tests that write a kernel of their own behind it."""
+    return _with_headers(f"{name}.cuh", set())
+
+
 def _with_headers(name: str, taken: set[str]) -> str:
     taken.add(name)
     text = (_FOLDER / name).read_text("utf-8").replace("#pragma once\n", "")
