@@ -182,6 +182,11 @@ def host_text_buffers(column: Column) -> tuple[np.ndarray, np.ndarray]:
     return data[int(starts[0]) : int(starts[-1])].get(), starts - starts[0]
 
 
+def row_hashes(column: cudf.Series) -> np.ndarray:
+    """uint64, (n,): a hash of each value of a cuDF column, made on the device; equal columns have equal ones."""
+    return column.hash_values(method="xxhash64").to_numpy()
+
+
 def _device_text_buffers(column: cudf.Series) -> tuple[cupy.ndarray, cupy.ndarray]:
     """What ``text_buffers`` returns for cuDF, whose strings lie as Arrow's do: bytes, and offsets as a child column.
 

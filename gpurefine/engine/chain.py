@@ -129,7 +129,8 @@ def _apply_halving(stage: MapStage, tools: StageTools, batch: Batch) -> list[Out
     except NOT_THE_DOCUMENT as error:
         if not (on_device and isinstance(error, MemoryError)):
             raise
-        failure: Exception = error
+        # its traceback would hold the arrays of the device on which there is no room
+        failure: Exception = error.with_traceback(None)
     except Exception as error:
         failure = error
     if len(batch) == 1:

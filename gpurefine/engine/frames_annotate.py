@@ -20,17 +20,18 @@ from gpurefine.documents import DOCUMENT_SCHEMA, TEXT, Batch
 from gpurefine.engine.chain import NOT_THE_DOCUMENT, run_chain
 from gpurefine.engine.frames_emit import ToolPool
 from gpurefine.engine.frames_input import (
+    check_device_texts,
     check_new_columns,
     check_text_column,
-    device_texts,
     in_memory,
     pieces,
     schema_of,
     text_array,
+    texts_of,
 )
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import ConfigError, InputError, RunError
-from gpurefine.frames import assign, from_arrow, is_device_frame
+from gpurefine.frames import assign, from_arrow, to_host_frame
 from gpurefine.resources.cache import default_resources
 from gpurefine.stages.base import MapStage, warn_of_settings
 
@@ -164,8 +165,8 @@ def _stages(given: str | Path | Pipeline | Sequence[Any]) -> tuple[MapStage, ...
 
 def _measured_names(stages: Sequence[MapStage], tools: StageTools) -> tuple[str, ...]:
     """What the stages measure, found by applying them to a text, so that a Dask frame's columns are known at once."""
-    columns = {"text": pa.array(["A page."], TEXT), "url": pa.array(["http://example.org/"], TEXT)}
-    batch = Batch(from_arrow(_documents(columns)))
+    first = {"text": "A page.", "url": "http://example.org/", "offset": 0}
+    batch = Batch(from_arrow(pa.Table.from_pylist([first], DOCUMENT_SCHEMA)))
     names: list[str] = []
     for stage in stages:
         try:
@@ -204,23 +205,18 @@ def _columns(reason: pa.ChunkedArray, values: dict[str, np.ndarray]) -> dict[str
 
 
 def _batch(part: Frame, task: Annotation) -> Batch:
-    """Rows as documents, numbered by ``offset``; on a device if a stage can use that."""
-    columns = {"text": text_array(part[task.text], task.text, "text")}
+    """Rows as documents, numbered by ``offset``; on a device if they lie there and a stage can use that."""
+    texts = texts_of(part, task.text, "text")
+    check_device_texts(texts, task.text, "text")
+    if not any(stage.on_gpu for stage in task.stages):
+        texts = to_host_frame(texts)
+    columns: dict[str, pa.Array] = {"offset": pa.array(np.arange(len(part)))}
     if task.url is not None:
         columns["url"] = text_array(part[task.url], task.url, "url")
-    if not (is_device_frame(part) and any(stage.on_gpu for stage in task.stages)):
-        return Batch(from_arrow(_documents(columns)))
-    others = _documents({name: values for name, values in columns.items() if name != "text"}, len(part))
-    texts = device_texts(part, task.text)
-    return Batch(assign(texts, {name: others[name] for name in others.column_names if name != "text"}))
-
-
-def _documents(columns: dict[str, pa.Array], rows: int | None = None) -> pa.Table:
-    """A table of documents with these columns; ``offset`` counts them, and all else is null."""
-    rows = len(columns["text"]) if rows is None else rows
-    columns = {**columns, "offset": pa.array(np.arange(rows))}
-    arrays = [columns.get(field.name, pa.nulls(rows, field.type)) for field in DOCUMENT_SCHEMA]
-    return pa.table(arrays, schema=DOCUMENT_SCHEMA)
+    for field in DOCUMENT_SCHEMA:
+        if field.name not in ("text", *columns):
+            columns[field.name] = pa.nulls(len(part), field.type)
+    return Batch(assign(texts, columns))
 
 
 def _spread(measured: pa.ChunkedArray, place: np.ndarray, values: dict[str, np.ndarray]) -> None:

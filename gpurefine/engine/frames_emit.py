@@ -21,15 +21,17 @@ from gpurefine.dedup.keys import open_key_writer
 from gpurefine.dedup.members import METADATA
 from gpurefine.documents import Batch
 from gpurefine.engine.emit import keys_in_pieces
-from gpurefine.engine.frames_input import device_texts, pieces, text_array
+from gpurefine.engine.frames_input import check_device_texts, pieces, text_array, texts_of
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import InputError
-from gpurefine.frames import arrow_array, from_arrow, is_device_frame, text_buffers
+from gpurefine.frames import arrow_array, from_arrow, is_device_frame, row_hashes, text_buffers, to_host_frame
 from gpurefine.resources.cache import Resources
 from gpurefine.stages.base import DedupStage
 from gpurefine.write import TableWriter
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from gpurefine.frames import Column, Frame
 
 METADATA_SCHEMA = pa.schema(METADATA)
@@ -118,11 +120,13 @@ def emit(frame: Frame, columns: Columns, stage: DedupStage, partition: int, fold
         open_key_writer(keys_path(folder, partition), stage.key_columns, stage.key_bands, partition) as keys,
         TableWriter(rows_path(folder, partition), METADATA_SCHEMA) as writer,
     ):
-        for part, batch in _batches(frame, columns):
-            _update(checksum, batch)
-            for piece in _keys(stage, part, columns, batch, tools.tool(stage)):
+        for part, texts, ids in _pieces(frame, columns):
+            check_device_texts(texts, columns.text, "text")
+            _update(checksum, texts, ids)
+            batch = Batch(texts if stage.on_gpu else to_host_frame(texts))
+            for piece in keys_in_pieces(stage, batch, tools.tool(stage)):
                 keys.add(piece)
-            writer.write(_metadata(part, columns, batch))
+            writer.write(_metadata(part, columns, batch, ids))
         writer.close({})
     return Emitted(len(frame), checksum.intdigest())
 
@@ -130,8 +134,8 @@ def emit(frame: Frame, columns: Columns, stage: DedupStage, partition: int, fold
 def checksum_of(frame: Frame, columns: Columns) -> int:
     """The checksum that ``emit`` returns."""
     checksum = xxhash.xxh3_64()
-    for _, batch in _batches(frame, columns):
-        _update(checksum, batch)
+    for _, texts, ids in _pieces(frame, columns):
+        _update(checksum, texts, ids)
     return checksum.intdigest()
 
 
@@ -145,40 +149,35 @@ def _ids(column: Column, name: Hashable) -> pa.Array:
     return array
 
 
-def _batches(frame: Frame, columns: Columns) -> Iterator[tuple[Frame, Batch]]:
-    """Some rows of a frame at a time, and their texts (and ids, if they have any) as a batch in the host's memory."""
+def _pieces(frame: Frame, columns: Columns) -> Iterator[tuple[Frame, Frame, pd.Series | None]]:
+    """Some rows of a frame at a time; their texts as a frame, on a device as they lie there; their ids on the host."""
     for part in pieces(frame, columns.text):
-        arrays = {"text": text_array(part[columns.text], columns.text, "text")}
-        if columns.id is not None:
-            arrays["id"] = _ids(part[columns.id], columns.id)
-        yield part, Batch(from_arrow(pa.table(arrays)))
+        ids = None if columns.id is None else from_arrow(pa.table({"id": _ids(part[columns.id], columns.id)}))["id"]
+        yield part, texts_of(part, columns.text, "text"), ids
 
 
-def _keys(stage: DedupStage, part: Frame, columns: Columns, batch: Batch, tool: Any) -> Iterator[np.ndarray]:
-    """Keys of some rows, where the rows are if the kind can do it there."""
-    if is_device_frame(part) and stage.on_gpu:
-        batch = Batch(device_texts(part, columns.text))
-    yield from keys_in_pieces(stage, batch, tool)
-
-
-def _metadata(part: Frame, columns: Columns, batch: Batch) -> pa.Table:
+def _metadata(part: Frame, columns: Columns, batch: Batch, ids: pd.Series | None) -> pa.Table:
     """What the choice of survivors asks for; ids that are positions are filled in later, and nothing else matters."""
     values: dict[str, pa.Array] = {}
-    if columns.id is not None:
+    if ids is not None:
         values["text_hash"] = text_digests(batch.frame["text"])
-        values["id"] = pa.array(batch.frame["id"])
+        values["id"] = arrow_array(ids)
         for name in columns.ties:
             values[name] = arrow_array(part[name]).cast(METADATA_SCHEMA.field(name).type, safe=False)
     arrays = [values.get(field.name, pa.nulls(len(part), field.type)) for field in METADATA]
     return pa.table(arrays, schema=METADATA_SCHEMA)
 
 
-def _update(checksum: xxhash.xxh3_64, batch: Batch) -> None:
-    """Go on with a checksum over the next rows."""
-    for name in batch.frame.columns:
-        data, offsets = text_buffers(batch.frame[name])
-        checksum.update(np.diff(offsets))
-        checksum.update(data[offsets[0] : offsets[-1]])
+def _update(checksum: xxhash.xxh3_64, texts: Frame, ids: pd.Series | None) -> None:
+    """Go on with a checksum over the next rows; it is compared with one of a frame of the same kind only."""
+    columns = [texts["text"]] if ids is None else [texts["text"], ids]
+    for column in columns:
+        if is_device_frame(column):
+            checksum.update(row_hashes(column))
+        else:
+            data, offsets = text_buffers(column)
+            checksum.update(np.diff(offsets))
+            checksum.update(data[offsets[0] : offsets[-1]])
 
 
 def keys_path(folder: Path, partition: int) -> Path:

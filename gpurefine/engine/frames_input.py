@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from gpurefine.documents import TEXT
 from gpurefine.errors import InputError
-from gpurefine.frames import arrow_array, is_device_frame, schema_frame, text_buffers
+from gpurefine.frames import arrow_array, from_arrow, is_device_frame, schema_frame, text_buffers
+from gpurefine.kernels.cuda.utf8 import valid_utf8
 
 if TYPE_CHECKING:
     from gpurefine.frames import Column, Frame
@@ -84,7 +85,7 @@ def _is_numeric(dtype: Any) -> bool:
 def pieces(frame: Frame, text: Hashable) -> Iterator[Frame]:
     """Some rows of a frame at a time: few of a pandas frame, and of a cuDF frame as many as have some text."""
     column = frame[text]
-    if is_device_frame(column) and _is_string(arrow_array(column.head(0)).type):
+    if has_device_texts(column):
         _, offsets = text_buffers(column)
         cuts = byte_cuts(offsets.get(), DEVICE_BATCH_BYTES)
     else:
@@ -102,11 +103,27 @@ def byte_cuts(offsets: np.ndarray, most: int) -> list[int]:
     return cuts
 
 
-def device_texts(part: Frame, name: Hashable) -> Frame:
-    """The texts of some rows of a cuDF frame as a frame with a column ``text``, which is not copied."""
+def has_device_texts(column: Column) -> bool:
+    """Whether a column is one of cuDF's with strings, which kernels can read where they lie."""
+    return is_device_frame(column) and _is_string(arrow_array(column.head(0)).type)
+
+
+def texts_of(part: Frame, name: Hashable, parameter: str) -> Frame:
+    """The texts of some rows as a frame with a column ``text``: strings on a device where they lie, else on the host.
+
+    The latter are checked as ``text_array`` says; the former are by ``check_device_texts``.
+    """
+    if not has_device_texts(part[name]):
+        return from_arrow(pa.table({"text": text_array(part[name], name, parameter)}))
     texts = part[[name]].reset_index(drop=True)
     texts.columns = ["text"]
     return texts
+
+
+def check_device_texts(texts: Frame, name: Hashable, parameter: str) -> None:
+    """Raise InputError if strings of ``texts_of`` that lie on a device are no Unicode: cuDF takes any bytes."""
+    if is_device_frame(texts) and not valid_utf8(*text_buffers(texts["text"])):
+        raise _not_strings(name, NOT_UNICODE, parameter)
 
 
 def text_array(column: Column, name: Hashable, parameter: str, *, numbers: bool = False) -> pa.Array:

@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import xxhash
 from cupy_on_host import DeviceArray
 
 NOT_IMPLICITLY = "Implicit conversion to a host {} is not allowed. Consider using .to_{}()"
@@ -103,6 +104,16 @@ class Series(_OnDevice):
             self._memory["spilled"] = False
 
         return SimpleNamespace(byte_count=byte_count)
+
+    def hash_values(self, method="murmur3"):
+        assert method == "xxhash64"
+        self._memory["spilled"] = False
+        texts = self._values.to_pylist()
+        hashes = [2**64 - 1 if text is None else xxhash.xxh64_intdigest(text.encode()) for text in texts]
+        return Series(pa.array(hashes, pa.uint64()), self.index)
+
+    def to_numpy(self):
+        return self._values.to_numpy()
 
     def fillna(self, value):
         return Series(_whole(self._values.fill_null(value)), self.index)

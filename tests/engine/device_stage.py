@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,8 @@ from gpurefine.stages.base import DedupStage, Rule, RuleStage
 
 #: What was asked of a device and of the CPU: the number of texts.
 SEEN: list[tuple[str, int]] = []
+#: What was taken on the device when its memory did not suffice.
+TAKEN: list[weakref.ref] = []
 
 
 def lengths(column, room, broken=False):
@@ -20,7 +23,11 @@ def lengths(column, room, broken=False):
     SEEN.append(("device" if on_device(data) else "host", len(column)))
     sizes = offsets[1:] - offsets[:-1]
     if on_device(data):
+        # memory of the device that an earlier failure took must be free again
+        assert all(memory() is None for memory in TAKEN)
         if int(sizes.sum()) > room:
+            taken = type("Memory", (), {})()
+            TAKEN.append(weakref.ref(taken))
             raise MemoryError("Out of memory allocating 17 bytes")
         if broken:
             raise RuntimeError("cudaErrorUnknown: unknown error")

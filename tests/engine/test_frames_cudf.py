@@ -32,6 +32,7 @@ one_frame = settings(suppress_health_check=[HealthCheck.function_scoped_fixture]
 def seen():
     """What the stages of ``device_stage`` note."""
     device_stage.SEEN.clear()
+    device_stage.TAKEN.clear()
     return device_stage.SEEN
 
 
@@ -225,6 +226,24 @@ def test_bad_columns_get_one_sentence(cudf, columns, arguments, sentence):
     if "id" not in columns:
         with pytest.raises(InputError, match=sentence):
             gpurefine.annotate(frame, [SIZE], **arguments)
+
+
+def test_bytes_that_are_no_text_are_refused_though_cudf_takes_them(cudf):
+    texts = pa.array([b"fine", b"a\xe3"]).view(pa.string())
+    frame = cudf.DataFrame.from_arrow(pa.table({"text": texts}))
+    for check in (lambda: gpurefine.deduplicate(frame, ALIKE), lambda: gpurefine.annotate(frame, [SIZE])):
+        with pytest.raises(InputError, match=r"column 'text' holds text that is not valid Unicode.*text="):
+            check()
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+def test_any_type_of_strings(cudf, kind):
+    table = pa.table({"text": pa.array(TEXTS, kind)})
+    expected = gpurefine.deduplicate(pd.DataFrame({"text": TEXTS}), "exact")
+    marked = gpurefine.deduplicate(cudf.DataFrame.from_arrow(table), "exact")
+    pd.testing.assert_frame_equal(to_pandas(marked), in_arrow(expected), check_dtype=False)
+    marked = gpurefine.annotate(cudf.DataFrame.from_arrow(table), [SIZE])
+    assert to_pandas(marked)["Size:bytes"].tolist() == [len((text or "").encode()) for text in TEXTS]
 
 
 def test_a_column_alone_is_no_frame(cudf):
