@@ -57,12 +57,9 @@ def collide_bands(bands: range, passes: int, key_paths: Sequence[Path], out_path
     DamagedFileError
         if a key file is damaged
     """
-    files = [BandKeyFile(path) for path in key_paths]
-    for file in files:
-        if file.bands < bands.stop:
-            raise DamagedFileError(file.path, f"it has {file.bands} bands, not {bands.stop} or more")
+    files = open_band_files(key_paths, bands)
     documents = sum(file.documents for file in files)
-    numbers = _Numbers(files)
+    numbers = Numbers(files)
     rows = chunk_rows(1, budget)
     slots = slots_for(documents, passes)
     table = np.empty((slots, 2), np.uint64)
@@ -77,6 +74,15 @@ def collide_bands(bands: range, passes: int, key_paths: Sequence[Path], out_path
                 counts["shared"] += _link(files, band, (share, passes), rows, table, salt, parent, edges)
     counts["edges"] = edges.written
     return counts
+
+
+def open_band_files(key_paths: Sequence[Path], bands: range) -> list[BandKeyFile]:
+    """Key files that have these bands. Raises DamagedFileError for one that has not."""
+    files = [BandKeyFile(path) for path in key_paths]
+    for file in files:
+        if file.bands < bands.stop:
+            raise DamagedFileError(file.path, f"it has {file.bands} bands, not {bands.stop} or more")
+    return files
 
 
 def _link(
@@ -108,7 +114,7 @@ def _link(
     return shared
 
 
-class _Numbers:
+class Numbers:
     """Document numbers of the positions in a band over all files."""
 
     def __init__(self, files: Sequence[BandKeyFile]) -> None:

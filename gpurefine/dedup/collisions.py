@@ -18,6 +18,7 @@ import numpy as np
 
 from gpurefine.dedup.bandcollisions import band_table_rows, collide_bands
 from gpurefine.dedup.columnfile import ColumnFile
+from gpurefine.dedup.devicecollisions import collide_bands_on_device
 from gpurefine.dedup.keys import key_bands, slice_rows
 from gpurefine.dedup.linking import EdgeWriter, bytes_a_key, chunk_rows, slots_for, table_rows
 from gpurefine.errors import RunError
@@ -109,7 +110,9 @@ def _passes(rows: int, key_columns: int, budget: int, *, banded: bool) -> int:
     return passes
 
 
-def collide(task: CollisionTask, key_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str, int]:
+def collide(
+    task: CollisionTask, key_paths: Sequence[Path], out_path: Path, budget: int, on_device: bool = False
+) -> dict[str, int]:
     """Find the collisions of a task and write them as edges.
 
     Parameters
@@ -119,6 +122,7 @@ def collide(task: CollisionTask, key_paths: Sequence[Path], out_path: Path, budg
     out_path : edge file (``ColumnFile`` with columns left, right): for each key the first document that has it, in
         the order of ``key_paths``, and each further one
     budget : bytes, as it was planned with
+    on_device : find those of bands on the worker's GPU; if its memory does not do, on the CPU all the same
 
     Returns
     -------
@@ -131,8 +135,12 @@ def collide(task: CollisionTask, key_paths: Sequence[Path], out_path: Path, budg
     DamagedFileError
         if a key file is damaged
     """
-    rows = slice_rows(key_paths)[task.first : task.last]
     banded = bool(key_paths) and key_bands(key_paths[0]) > 0
+    if banded and on_device:
+        found = collide_bands_on_device(range(task.first, task.last), key_paths, out_path, budget)
+        if found is not None:
+            return found
+    rows = slice_rows(key_paths)[task.first : task.last]
     files = [] if banded else [ColumnFile(path) for path in key_paths]
     key_columns = len(files[0].columns) - 1 if files else 1
     largest = int(rows.max(initial=0))

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpurefine.dedup.columnfile import ColumnFile
+from gpurefine.dedup.devicecollisions import components_on_device
 from gpurefine.dedup.rowgroups import SEARCHED_ROW_GROUP_BYTES
 from gpurefine.errors import RunError
 from gpurefine.kernels import (
@@ -54,7 +55,7 @@ def connect_bytes(documents: int, bitmaps: int = 0) -> int:
     return BYTES_A_DOCUMENT * documents + BYTES_A_BITMAP * bitmaps
 
 
-def connect(edge_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str, int]:
+def connect(edge_paths: Sequence[Path], out_path: Path, budget: int, on_device: bool = False) -> dict[str, int]:
     """Find the connected components and write a label for each document that has an edge.
 
     Parameters
@@ -62,6 +63,7 @@ def connect(edge_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str
     edge_paths : edge files of all collide tasks; their order changes nothing
     out_path : Parquet file of ``LABEL_SCHEMA``, with the counts in its footer
     budget : bytes for the tables of documents and parents
+    on_device : find them on the worker's GPU; if its memory does not do, on the CPU all the same
 
     Returns
     -------
@@ -74,6 +76,19 @@ def connect(edge_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str
     DamagedFileError
         if an edge file is damaged
     """
+    found = components_on_device(_edges(edge_paths)) if on_device else None
+    numbers, parent, clusters = _components(edge_paths, budget) if found is None else found
+    counts = {"documents": len(numbers), "clusters": clusters}
+    with TableWriter(out_path, LABEL_SCHEMA, SEARCHED_ROW_GROUP_BYTES) as writer:
+        for begin in range(0, len(numbers), LABEL_ROWS):
+            part = slice(begin, begin + LABEL_ROWS)
+            writer.write(pa.table([numbers[part], numbers[parent[part]]], schema=LABEL_SCHEMA))
+        writer.close(counts)
+    return counts
+
+
+def _components(edge_paths: Sequence[Path], budget: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """As ``components_on_device``, within the budget."""
     documents = _DocumentSet(budget)
     for left, right in _edges(edge_paths):
         documents.enter(left, right)
@@ -82,14 +97,7 @@ def connect(edge_paths: Sequence[Path], out_path: Path, budget: int) -> dict[str
     for left, right in _edges(edge_paths):
         documents.unite(left, right, parent)
     clusters = int(flatten(parent))
-    numbers = documents.numbers()
-    counts = {"documents": len(numbers), "clusters": clusters}
-    with TableWriter(out_path, LABEL_SCHEMA, SEARCHED_ROW_GROUP_BYTES) as writer:
-        for begin in range(0, len(numbers), LABEL_ROWS):
-            part = slice(begin, begin + LABEL_ROWS)
-            writer.write(pa.table([numbers[part], numbers[parent[part]]], schema=LABEL_SCHEMA))
-        writer.close(counts)
-    return counts
+    return documents.numbers(), parent, clusters
 
 
 def _edges(paths: Sequence[Path]) -> Iterator[np.ndarray]:

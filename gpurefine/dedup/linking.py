@@ -77,6 +77,15 @@ class EdgeWriter:
         if self.filled > self._chunk:
             self.flush()
 
+    def add(self, left: np.ndarray, right: np.ndarray) -> None:
+        """Take the ends of any number of edges."""
+        for begin in range(0, len(left), self._chunk):
+            self.make_room()
+            piece = slice(begin, begin + self._chunk)
+            end = self.filled + len(left[piece])
+            self.left[self.filled : end], self.right[self.filled : end] = left[piece], right[piece]
+            self.filled = end
+
     def flush(self) -> None:
         """Write what waits."""
         if self.filled:

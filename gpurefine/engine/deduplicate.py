@@ -92,6 +92,10 @@ class DedupRun:
         """Where collisions are found."""
         return self.context.place(self.step.keys_device)
 
+    @property
+    def _on_device(self) -> bool:
+        return self.context.keeps_on_device(self.step.keys_device)
+
     def find(self, state: dict[str, Any], save: Callable[[], None]) -> dict[str, int]:
         """Run all phases; ``state`` is this dedup's entry in the manifest, ``save`` writes the manifest.
 
@@ -113,7 +117,9 @@ class DedupRun:
         labels = self._file("labels.parquet")
         # this one runs alone
         alone = task_memory(self.context.memory, 1)
-        self._run("connect", [self._job("connect", labels, connect, (edges, labels, alone), self._device)])
+        self._run(
+            "connect", [self._job("connect", labels, connect, (edges, labels, alone, self._on_device), self._device)]
+        )
         members = self._gather(labels)
         found = self._choose(members, state, save)
         labelled = read_counts(labels)["documents"]
@@ -176,7 +182,7 @@ class DedupRun:
             path = self._file(f"edges-{number:06d}")
             paths.append(path)
             # how often it is read follows from the memory of this try
-            arguments = (CollisionTask(first, last), list(key_paths), path, self.task_memory)
+            arguments = (CollisionTask(first, last), list(key_paths), path, self.task_memory, self._on_device)
             jobs.append(self._job(f"collide {number}", path, collide, arguments, self._device))
         self._run("collide", jobs)
         return paths

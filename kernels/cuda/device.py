@@ -75,6 +75,14 @@ def kernel(file: str, name: str, **sizes: int) -> cupy.RawKernel:
     return cupy.RawKernel(kernel_source(file), name, compiler_options(sizes))
 
 
+def device_memory() -> int:
+    """Bytes of the current device's memory, taken or not: how much of it a pool has only kept, no call tells."""
+    import cupy
+
+    _, total = cupy.cuda.runtime.memGetInfo()
+    return total
+
+
 @functools.cache
 def multiprocessors(device: int) -> int:
     """Multiprocessors of a device."""

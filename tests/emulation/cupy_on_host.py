@@ -122,7 +122,7 @@ def _array(value, dtype=None):
     return DeviceArray(np.array(host, dtype=dtype, order="C"))
 
 
-def stand_in(folder, multiprocessors=2, order="rising", extra_options=(), change=lambda text: text):
+def stand_in(folder, multiprocessors=2, order="rising", extra_options=(), change=lambda text: text, memory=1 << 30):
     """What the launchers use of CuPy, on the CPU.
 
     Parameters
@@ -132,6 +132,7 @@ def stand_in(folder, multiprocessors=2, order="rising", extra_options=(), change
     order : ``rising``, ``falling`` or ``mixed``: see cuda_on_host.hpp
     extra_options : for g++, behind those of the launcher
     change : what becomes of a kernel's text before it is compiled
+    memory : bytes that the device says it has
     """
 
     def raw_kernel(code, name, options=()):
@@ -150,6 +151,7 @@ def stand_in(folder, multiprocessors=2, order="rising", extra_options=(), change
         Device=lambda number=0: device,
         is_available=lambda: True,
         memory=SimpleNamespace(OutOfMemoryError=MemoryError),
+        runtime=SimpleNamespace(memGetInfo=lambda: (memory // 2, memory)),
         get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
     )
     made = {name: _function(name) for name in (*MAKERS, *FUNCTIONS)}
