@@ -51,4 +51,7 @@ KERNELS: list[KernelLimit] = [
     # a thread a place in the order of the keys, with the search for the first of its run; a thread four keys
     KernelLimit("collisions", "link_runs", "LD", items=1, most=120, registers=32),
     KernelLimit("collisions", "take_share", "LDG", items=4, most=34, registers=40),
+    # a thread a byte; of ASCII, which is most of text, a tenth of these instructions
+    KernelLimit("utf8", "check_bytes", "LDG", items=1, most=132, registers=16),
+    KernelLimit("utf8", "check_borders", "LDG", items=1, most=30, registers=16),
 ]
