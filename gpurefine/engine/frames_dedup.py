@@ -19,6 +19,7 @@ from gpurefine.engine.frames_input import check_column, check_new_columns, check
 from gpurefine.engine.frames_phases import Call, call_in, find, join_decisions, scratch_folder
 from gpurefine.engine.plan import task_memory
 from gpurefine.errors import ConfigError
+from gpurefine.frames import is_device_frame
 from gpurefine.resources.cache import default_resources
 from gpurefine.stages.base import DedupStage, warn_of_settings
 from gpurefine.workers import check_count, planned_memory
@@ -89,10 +90,11 @@ def deduplicate(
     ``file`` and ``offset`` (these two together); then the position. Key files go to ``scratch`` (8 bytes a row for
     each key column or band) and are deleted before the call returns, also when it fails.
 
-    A pandas frame takes one core. A Dask frame runs on the scheduler that Dask is set to; with a
-    ``distributed.Client`` all workers must see ``scratch``. It is computed twice: now for the keys, and again when the
-    result is computed. Call ``frame.persist()`` first if it is expensive to make, or if its rows come in another order
-    each time, as they do after a merge or shuffle: rows that differ from those of the first time raise a RunError.
+    A pandas frame takes one core, a cuDF frame its device. A Dask frame runs on the scheduler that Dask is set to;
+    with a ``distributed.Client`` all workers must see ``scratch``. It is computed twice: now for the keys, and again
+    when the result is computed. Call ``frame.persist()`` first if it is expensive to make, or if its rows come in
+    another order each time, as they do after a merge or shuffle: rows that differ from those of the first time raise a
+    RunError.
     The result has the partitions, divisions and types of ``frame`` and holds the decisions in memory: row, cluster and
     whether it stays, for each member of a cluster.
 
@@ -165,7 +167,8 @@ def _deduplicate_in_memory(frame: Any, task: Task) -> Any:
         pool = ToolPool(*task.pool_arguments)
         emitted = run([(emit, (frame, task.columns, task.stage, 0, folder, pool))])
         alone = task_memory(task.memory, 1)
-        (members,) = find(task.stage, task.seed, emitted, folder, run, alone, alone)
+        on_device = is_device_frame(frame)
+        (members,) = find(task.stage, task.seed, emitted, folder, run, alone, alone, on_device)
     return join_decisions(frame, members, task.reason)
 
 

@@ -86,7 +86,14 @@ def call_in(folder: Path, function: Callable[..., Any], arguments: tuple[Any, ..
 
 
 def find(
-    stage: DedupStage, seed: int, emitted: Sequence[Emitted], folder: Path, run: Runner, budget: int, alone: int
+    stage: DedupStage,
+    seed: int,
+    emitted: Sequence[Emitted],
+    folder: Path,
+    run: Runner,
+    budget: int,
+    alone: int,
+    on_device: bool = False,
 ) -> list[pa.Table]:
     """All phases after ``emit``.
 
@@ -97,15 +104,16 @@ def find(
     folder : the scratch folder
     run : makes the calls of a phase
     budget, alone : bytes for a call that runs beside others, and for one that runs alone
+    on_device : use the device of this process, where ``run`` makes the calls, for collisions and components
 
     Returns
     -------
     For each partition the members of clusters that are in it: a table of ``DECISION_SCHEMA`` in ascending order
     """
     partitions = len(emitted)
-    edges = _collide(stage, [keys_path(folder, index) for index in range(partitions)], folder, run, budget)
+    edges = _collide(stage, [keys_path(folder, index) for index in range(partitions)], folder, run, budget, on_device)
     labels = folder / "labels.parquet"
-    run([(connect, (edges, labels, alone))])
+    run([(connect, (edges, labels, alone, on_device))])
     members = _gather(emitted, labels, seed, folder, run)
     removals = _choose(stage, members, folder, run, budget)
     decided = run([(decide, (group, labels, removals, folder)) for group in _groups(partitions)])
@@ -222,10 +230,12 @@ def join_decisions(frame: Frame, members: pa.Table, reason: str) -> Frame:
     return assign(frame, columns)
 
 
-def _collide(stage: DedupStage, key_paths: list[Path], folder: Path, run: Runner, budget: int) -> list[Path]:
+def _collide(
+    stage: DedupStage, key_paths: list[Path], folder: Path, run: Runner, budget: int, on_device: bool
+) -> list[Path]:
     tasks = plan_collisions(slice_rows(key_paths), len(stage.key_columns), budget, stage.key_bands)
     paths = [folder / f"edges-{number:06d}" for number in range(len(tasks))]
-    run([(collide, (task, key_paths, path, budget)) for task, path in zip(tasks, paths, strict=True)])
+    run([(collide, (task, key_paths, path, budget, on_device)) for task, path in zip(tasks, paths, strict=True)])
     return paths
 
 

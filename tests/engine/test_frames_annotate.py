@@ -25,7 +25,16 @@ TEXT = pd.ArrowDtype(pa.large_string())
 NUMBER = pd.ArrowDtype(pa.float64())
 
 PROSE = "The old house on the hill has been empty for years, and nobody in the village will talk of it.\n"
-TEXTS = [PROSE.strip(), "buy now " * 40, "", None, "Sign in\nRead more\n", PROSE + "Sign in to continue", "#" * 9, "short"]
+TEXTS = [
+    PROSE.strip(),
+    "buy now " * 40,
+    "",
+    None,
+    "Sign in\nRead more\n",
+    PROSE + "Sign in to continue",
+    "#" * 9,
+    "short",
+]
 STAGES = [
     "repetition",
     {"quality": {"min_words": 10}},

@@ -73,10 +73,10 @@ def in_arrow(frame):
 # --- deduplicate
 
 
-@pytest.mark.parametrize("kind", ["exact", ALIKE])
+@pytest.mark.parametrize("kind", ["exact", ALIKE, "banded_stage:Words"])
 @one_frame
 @given(
-    texts=st.lists(st.sampled_from(["a", "b", "ab", "é", "", None]), max_size=9),
+    texts=st.lists(st.sampled_from(["a", "b", "a b", "é", "", None]), max_size=9),
     borders=st.lists(st.integers(0, 9), max_size=3),
     seed=st.integers(0, 9),
 )
