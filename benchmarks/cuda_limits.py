@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gpurefine.kernels.cuda import stats
+from gpurefine.kernels.cuda import normalise, shingles, stats
 
 
 @dataclass(frozen=True)
@@ -54,4 +54,25 @@ KERNELS: list[KernelLimit] = [
     # a thread a byte; of ASCII, which is most of text, a tenth of these instructions
     KernelLimit("utf8", "check_bytes", "LDG", items=1, most=132, registers=16),
     KernelLimit("utf8", "check_borders", "LDG", items=1, most=30, registers=16),
+    # a step of halving; a byte, with all that it can become, counted and then written; a tile
+    KernelLimit("normalise", "find_documents", "LDG", items=1, most=20, registers=32, macros=normalise.MACROS),
+    KernelLimit("normalise", "count_normalised", "LDS.S8", items=1, most=130, registers=40, macros=normalise.MACROS),
+    KernelLimit("normalise", "write_normalised", "LDS.S8", items=1, most=172, registers=40, macros=normalise.MACROS),
+    KernelLimit("normalise", "carry_states", "STG", items=1, most=38, registers=24, macros=normalise.MACROS),
+    # an offset, twice (four a turn); a byte, sixteen of which are read at once; a mark; a word of seven bytes; a byte
+    # of which a thread makes a code point
+    KernelLimit("shingles", "mark_edges", "RED", items=1, most=25, registers=24),
+    KernelLimit("shingles", "count_before", "POPC", items=4, most=34, registers=40),
+    KernelLimit("shingles", "mark_words", "LDG.E.U8", items=16, most=11.5, registers=40),
+    KernelLimit("shingles", "mark_characters", "LDG.E.128", items=16, most=4.2, registers=40),
+    KernelLimit("shingles", "list_words", "FLO", items=1, most=15, registers=32),
+    KernelLimit("shingles", "hash_words", "LDG", items=1, most=360, registers=48),
+    KernelLimit("shingles", "list_characters", "LDG", items=1, most=146, registers=40),
+    # a document (four a turn); a unit (four a turn), or a shingle beside what is done for each four of its units
+    KernelLimit("shingles", "count_shingles", "STG", items=4, most=26, registers=40),
+    KernelLimit("shingles", "hash_shingles", "LDG.E.U16", items=4, most=9.5, registers=40, macros=shingles.macros(2)),
+    KernelLimit(
+        "shingles", "hash_shingles", "LDG.E.CONSTANT", items=4, most=9.5, registers=40, macros=shingles.macros(4)
+    ),
+    KernelLimit("shingles", "hash_shingles", "STG", items=1, most=136, registers=40, macros=shingles.macros(8)),
 ]

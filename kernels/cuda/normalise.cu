@@ -74,6 +74,7 @@ __device__ __forceinline__ void load_tile(Tile& tile, const u8* __restrict__ dat
     const i64 first = offsets[0], last = offsets[documents];
     for (int piece = threadIdx.x; piece < TILE / 16 + 2; piece += THREADS)
         *reinterpret_cast<uint4*>(tile.bytes + 16 * piece) = sixteen_bytes(data, begin - 16 + 16 * piece, first, last);
+#pragma unroll 1
     for (int word = threadIdx.x; word < (TILE + 32) / 32; word += THREADS) tile.edges[word] = 0;
     __syncthreads();
     for (document += threadIdx.x; document <= documents; document += THREADS) {
@@ -105,40 +106,47 @@ __device__ __forceinline__ int bytes_of_before(const u8* bytes, u64 edges) {
     return 0;
 }
 
+// The first `count` bits of a thread's 16; none and all for numbers beyond them.
+__device__ __forceinline__ u32 first_bits(int count) {
+    return (1u << min(max(count, 0), SEGMENT)) - 1;
+}
+
 // Give the code points that begin in this thread's 16 bytes to `output`. All documents together begin and end at these
 // bytes of the tile, or outside of it.
 template <class Output>
 __device__ __forceinline__ void walk(const Tile& tile, int first, int last, const Tables& tables, Output& output) {
     const int begin = threadIdx.x * SEGMENT;
-    const u8* bytes = tile.bytes + 16;
+    const u8* bytes = tile.bytes + 16 + begin;
     const u16* halves = reinterpret_cast<const u16*>(tile.edges) + threadIdx.x;
-    const u64 edges = (u64)halves[2] << 32 | (u32)halves[1] << 16 | halves[0];
-    int next = max(bytes_of_before(bytes + begin, edges), first - begin);
+    const u64 around = (u64)halves[2] << 32 | (u32)halves[1] << 16 | halves[0];
+    u32 edges = (u32)(around >> 16);    // bit 0 for the byte that is looked at
+    u32 done = first_bits(bytes_of_before(bytes, around)) | first_bits(first - begin) | ~first_bits(last - begin);
 #pragma unroll 1
-    for (int index = 0; index < SEGMENT; ++index) {
-        const int at = begin + index;
-        if (edges >> (16 + index) & 1) output.begin_document(at);
-        if (index < next || at >= last) continue;
-        const u8 byte = bytes[at];
+    for (int index = 0; index < SEGMENT; ++index, ++bytes, edges >>= 1, done >>= 1) {
+        if (edges & 1) output.begin_document(begin + index);
+        if (done & 1) continue;
+        const u8 byte = *bytes;
         if (byte < 0x80) {
             const u8 character = tables.ascii[byte];
             if (character == SPACE) output.blank();
             else if (character != ASCII_DROPPED) output.visible(character);
             continue;
         }
-        const int length = whole_length(bytes + at, (u32)(edges >> (17 + index)));
+        const int length = whole_length(bytes, edges >> 1);
         if (!length) {
             output.visible(byte);    // no UTF-8: it stays
             continue;
         }
-        next = index + length;
-        const u32 place = tables.place[decode_utf8(bytes, at)];
+        done |= first_bits(length);
+        const u32 place = tables.place[decode_utf8(bytes, 0)];
         if (place == TABLE_SAME) {
-            for (int step = 0; step < length; ++step) output.visible(bytes[at + step]);
+#pragma unroll 1
+            for (int step = 0; step < length; ++step) output.visible(bytes[step]);
         } else if (place == TABLE_BLANK) {
             output.blank();
         } else if (place != TABLE_DROPPED) {
             const u8* replacement = tables.replacements + place;
+#pragma unroll 1
             for (int step = replacement[0]; step; --step) {
                 const u8 character = *++replacement;
                 if (character == SPACE) output.blank();

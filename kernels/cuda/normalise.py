@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 #: Threads of a block; a thread takes 16 bytes.
 THREADS = 256
 _TILE = 16 * THREADS
+MACROS = {"THREADS": THREADS}
 
 
 def normalise_text(
@@ -70,7 +71,7 @@ def normalise_text(
 
 
 def _kernel(name: str) -> cupy.RawKernel:
-    return kernel("normalise", name, THREADS=THREADS)
+    return kernel("normalise", name, **MACROS)
 
 
 def _check(data, offsets, ascii_map, place, replacements) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import cupy
 
 #: Threads of a block, and shingles that it takes at a time.
-THREADS, _TILE = 256, 2048
+THREADS, TILE = 256, 2048
 #: Bytes of text for which there is a word of a bitmap.
 _WORD = 32
 
@@ -129,10 +129,15 @@ def shingle_hashes(units: cupy.ndarray, offsets: cupy.ndarray, n: int) -> tuple[
         launch(_kernel("count_shingles"), documents, offsets, documents, n, counts)
         starts[1:] = cupy.cumsum(counts)
     hashes = cupy.empty(int(starts[-1]), cupy.uint32)
-    tiles = -(-hashes.size // _TILE)
-    function = kernel("shingles", "hash_shingles", UNIT_BITS=8 * units.itemsize, THREADS=THREADS, TILE=_TILE)
+    tiles = -(-hashes.size // TILE)
+    function = kernel("shingles", "hash_shingles", **macros(units.itemsize))
     launch_blocks(function, tiles, units, offsets, starts, documents, n, hashes, tiles, threads=THREADS)
     return hashes, starts
+
+
+def macros(unit_bytes: int) -> dict[str, int]:
+    """Sizes that ``hash_shingles`` of shingles.cu is compiled with, by the bytes of a unit."""
+    return {"UNIT_BITS": 8 * unit_bytes, "THREADS": THREADS, "TILE": TILE}
 
 
 def _kernel(name: str) -> cupy.RawKernel:
