@@ -14,6 +14,7 @@ import pytest
 from dask.delayed import delayed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_frames_minhash import planted
 
 import gpurefine
 from gpurefine.engine import frames_input
@@ -25,7 +26,7 @@ TEXT = pd.ArrowDtype(pa.large_string())
 
 TEXTS = ["one page", "another page", "one page", None, "", "zwölf", "alone", "another page", "\U0001f642" * 9]
 
-one_frame = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10)
+one_frame = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=5)
 
 
 @pytest.fixture(autouse=True)
@@ -276,3 +277,27 @@ def test_rows_are_cut_by_bytes(sizes, most):
         assert end > begin and (sum(sizes[begin:end]) <= most or end == begin + 1)
         # no range could have had the next row too
         assert end == len(sizes) or sum(sizes[begin : end + 1]) > most
+
+
+# --- the stages that have kernels for a device
+
+
+@pytest.mark.parametrize("shingle", ["word-5", "char-24", "gpt2-5"])
+def test_near_copies_by_the_kernels_of_a_device(cudf, shingle):
+    texts = planted(originals=4, copies=3)[0]
+    frame = pd.DataFrame({"text": pd.array([*texts, "", None, "é"], TEXT)})
+    parameters = {"bands": 14, "rows": 8, "shingle": shingle, "seed": 2}
+    expected = gpurefine.deduplicate(frame, "minhash", **parameters)
+    assert expected["keep"].sum() == 4 + 3
+    marked = gpurefine.deduplicate(cudf.from_pandas(frame), "minhash", **parameters)
+    pd.testing.assert_frame_equal(to_pandas(marked), expected, check_dtype=False)
+
+
+def test_quality_and_repetition_by_the_kernels_of_a_device(cudf):
+    prose = "The old house on the hill has been empty for years, and nobody in the village will talk of it.\n"
+    texts = [*TEXTS, prose * 3, "buy now " * 40, prose + "• ...\n\n" * 9, "#" * 30, "ſ… Ⅻ 12 \u3000 x" * 5]
+    frame = pd.DataFrame({"text": pd.array(texts, TEXT)})
+    stages = ["repetition", "quality"]
+    expected = gpurefine.annotate(frame, stages)
+    assert expected.shape[1] > 20 and expected["reason"].nunique() > 3
+    pd.testing.assert_frame_equal(to_pandas(gpurefine.annotate(cudf.from_pandas(frame), stages)), expected)
