@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gpurefine.kernels.cuda import normalise, shingles, stats
+from gpurefine.kernels.cuda import gpt2, normalise, shingles, stats
 
 
 @dataclass(frozen=True)
@@ -75,4 +75,17 @@ KERNELS: list[KernelLimit] = [
         "shingles", "hash_shingles", "LDG.E.CONSTANT", items=4, most=9.5, registers=40, macros=shingles.macros(4)
     ),
     KernelLimit("shingles", "hash_shingles", "STG", items=1, most=136, registers=40, macros=shingles.macros(8)),
+    # a thread a byte, most of it for what is not ASCII and for contractions; a thread the marks of 16 items
+    KernelLimit("pretokens", "mark_pretokens", "LDG.E.U8", items=1, most=440, registers=32, macros=gpt2.MARKING),
+    KernelLimit("pretokens", "mark_new", "LDG", items=1, most=40, registers=32, macros=gpt2.MARKING),
+    KernelLimit("pretokens", "write_marked", "LDS", items=16, most=11, registers=32, macros=gpt2.MARKING),
+    # a thread a pre-token: what stands outside the loops over its bytes, and the loop over slots of the table
+    KernelLimit("gpt2", "look_up", "LDG.E.U8", items=1, most=305, registers=32, macros=gpt2.SHARING),
+    KernelLimit("gpt2", "look_up", "ATOM", items=1, most=60, registers=32, macros=gpt2.SHARING),
+    KernelLimit("gpt2", "write_tokens", "LDG.E.64", items=1, most=46, registers=24, macros=gpt2.SHARING),
+    KernelLimit("gpt2", "write_long", "LDG.E.U16", items=16, most=3, registers=32, macros=gpt2.SHARING),
+    # a merge, but for the loop that looks for the best pair
+    KernelLimit("shortpieces", "encode_short", "LDS", items=1, most=98, registers=36, macros=gpt2.SHORT),
+    KernelLimit("longpieces", "encode_long", "VIMNMX", items=1, most=126, registers=56, macros=gpt2.MEDIUM),
+    KernelLimit("longpieces", "encode_long", "VIMNMX", items=1, most=136, registers=40, macros=gpt2.LONG),
 ]

@@ -30,14 +30,24 @@ if TYPE_CHECKING:
 
 #: Items that a block of the marking kernels takes.
 TILE = 16 * THREADS
-#: Slots of the hash table that are looked at for a pre-token.
-PROBES = 16
 #: Bytes up to which equal pre-tokens are encoded once.
 SHARED = 256
 
-#: Bytes of the longest piece and threads of a block that encodes it; the first has a thread a piece, the others a
-#: block. A longer one is encoded by the CPU: its time grows with the length alone, a block's with the square.
-SHORT, MEDIUM, LONG = (32, 128), (SHARED, 32), (1024, 128)
+#: How pieces are encoded, by the bytes of the longest: the first has a thread a piece, the others a block. A longer one
+#: is encoded by the CPU, whose time grows with the length alone; a block's grows with the square.
+SHORT = {"PIECE": 32, "THREADS": 128}
+MEDIUM = {"PIECE": SHARED, "THREADS": 32}
+LONG = {"PIECE": 1024, "THREADS": 128}
+
+#: Macros of pretokens.cu, and of gpt2.cu with the slots of the table that are looked at for a pre-token.
+MARKING = {
+    "THREADS": THREADS,
+    "TILE": TILE,
+    "SHORT": SHORT["PIECE"],
+    "MEDIUM": MEDIUM["PIECE"],
+    "LONG": LONG["PIECE"],
+}
+SHARING = {"THREADS": THREADS, "SHARED": SHARED, "PROBES": 16}
 
 #: Pre-tokens have numbers of 32 bits.
 MOST_PRETOKENS = (1 << 32) - 2
@@ -78,8 +88,8 @@ def gpt2_tokens(
     """Tokens of each document, on the current device and CuPy's current stream.
 
     They are those of ``kernels.cpu.gpt2.gpt2_tokens`` if each document is valid UTF-8. Other bytes are read safely and
-    come to some tokens in a time as short. Of device memory it needs, beside the result, 3 bytes for each byte of text
-    and 28 to 40 for each pre-token (of English, one in 4 to 5 bytes).
+    come to some tokens in a time as short. Of device memory it needs, beside the result, some 3 bytes for each byte of
+    text and 36 to 45 for each pre-token; of English, a pre-token has 4 to 5 bytes.
 
     Parameters
     ----------
@@ -103,16 +113,11 @@ def gpt2_tokens(
     if text is None:
         return cupy.empty(0, cupy.uint16), cupy.zeros_like(offsets)
     starts = pretoken_starts(*text, vocabulary.classes)
-    encoded = _encode(text, starts, vocabulary)
-    before = encoded.before
-    tokens = cupy.empty(int(before[-1]), cupy.uint16)
-    count = starts.size - 1
-    launch(_kernel("write_tokens"), count, starts, encoded.representatives, count, encoded.tokens, before, tokens)
-    # those of more than SHARED bytes: each stands for itself, so that the lists hold all of them
-    launch_blocks(
-        _kernel("write_long"), encoded.unshared.size, starts, encoded.unshared, encoded.unshared.size, encoded.tokens,
-        before, tokens,
-    )  # fmt: skip
+    representatives, encoded, before, unshared = _encode(text, starts, vocabulary)
+    count, tokens = representatives.size, cupy.empty(int(before[-1]), cupy.uint16)
+    write_tokens, write_long = (kernel("gpt2", name, **SHARING) for name in ("write_tokens", "write_long"))
+    launch(write_tokens, count, starts, representatives, count, encoded, before, tokens)
+    launch_blocks(write_long, unshared.size, starts, unshared, unshared.size, encoded, before, tokens)
     return tokens, _tokens_before(text, starts, before)
 
 
@@ -139,22 +144,13 @@ class _Encoded(NamedTuple):
 
     ``representatives``, uint32, (pretokens,): the number of an equal one whose tokens are in ``tokens``, uint16,
     (bytes,), from the place of its first byte on; ``before``, int64, (pretokens + 1,): tokens of all pre-tokens before
-    each one; ``unshared``, int64: those of more than SHARED bytes.
+    each one; ``unshared``, int64: the numbers of those of more than SHARED bytes, which all stand for themselves.
     """
 
     representatives: cupy.ndarray
     tokens: cupy.ndarray
     before: cupy.ndarray
     unshared: cupy.ndarray
-
-
-def _marking(name: str) -> cupy.RawKernel:
-    sizes = {"SHORT": SHORT[0], "MEDIUM": MEDIUM[0], "LONG": LONG[0]}
-    return kernel("pretokens", name, THREADS=THREADS, TILE=TILE, **sizes)
-
-
-def _kernel(name: str) -> cupy.RawKernel:
-    return kernel("gpt2", name, THREADS=THREADS, SHARED=SHARED, PROBES=PROBES)
 
 
 def _text(data: cupy.ndarray, offsets: cupy.ndarray) -> _Text | None:
@@ -198,7 +194,9 @@ def pretoken_starts(data: cupy.ndarray, offsets: cupy.ndarray, classes: cupy.nda
     edges[offsets] = 1
     tiles = -(-data.size // TILE)
     marks, counts = cupy.empty(tiles * THREADS, cupy.uint16), cupy.empty(tiles, cupy.int64)
-    launch_blocks(_marking("mark_pretokens"), tiles, data, data.size, edges, classes, tiles, marks, counts)
+    launch_blocks(
+        kernel("pretokens", "mark_pretokens", **MARKING), tiles, data, data.size, edges, classes, tiles, marks, counts
+    )
     ends = cupy.cumsum(counts)
     pretokens = int(ends[-1])
     if pretokens > MOST_PRETOKENS:
@@ -208,7 +206,7 @@ def pretoken_starts(data: cupy.ndarray, offsets: cupy.ndarray, classes: cupy.nda
         )
     starts = cupy.empty(pretokens + 1, cupy.int64)
     starts[pretokens:] = data.size
-    launch_blocks(_marking("write_marked"), tiles, marks, ends, tiles, tiles, starts)
+    launch_blocks(kernel("pretokens", "write_marked", **MARKING), tiles, marks, ends, tiles, tiles, starts)
     return starts
 
 
@@ -217,19 +215,23 @@ def _encode(text: _Text, starts: cupy.ndarray, vocabulary: DeviceVocabulary) -> 
     import cupy
 
     count = starts.size - 1
-    slots = max(1024, 1 << (count - 1).bit_length() - 1)  # half as many as pre-tokens, or up to as many
+    slots = max(1024, 1 << count.bit_length() - 1)  # between half as many as pre-tokens and as many
     table = cupy.zeros(slots, cupy.uint64)
     representatives = cupy.empty(count, cupy.uint32)
-    launch(_kernel("look_up"), count, text.data, starts, count, table, slots - 1, representatives)
+    launch(kernel("gpt2", "look_up", **SHARING), count, text.data, starts, count, table, slots - 1, representatives)
+    del table
     pieces, ends = _new_pieces(starts, representatives)
     tokens, counts = cupy.empty(text.data.size, cupy.uint16), cupy.empty(count, cupy.uint32)
+    vocabulary_tables = vocabulary.byte_ids, vocabulary.byte_pairs, vocabulary.pairs, vocabulary.pairs.size - 1
     begin = 0
-    for name, (longest, threads), end in zip(("short", "long", "long"), (SHORT, MEDIUM, LONG), ends, strict=False):
-        encode = kernel(f"{name}pieces", f"encode_{name}", THREADS=threads, PIECE=longest)
-        (launch if name == "short" else launch_blocks)(
-            encode, end - begin, text.data, starts, pieces[begin:end], end - begin, vocabulary.byte_ids,
-            vocabulary.byte_pairs, vocabulary.pairs, vocabulary.pairs.size - 1, tokens, counts, threads=threads,
-        )  # fmt: skip
+    for name, sizes, launcher, end in (
+        ("short", SHORT, launch, ends[0]),
+        ("long", MEDIUM, launch_blocks, ends[1]),
+        ("long", LONG, launch_blocks, ends[2]),
+    ):
+        encode, those = kernel(f"{name}pieces", f"encode_{name}", **sizes), pieces[begin:end]
+        arguments = text.data, starts, those, those.size, *vocabulary_tables, tokens, counts
+        launcher(encode, those.size, *arguments, threads=sizes["THREADS"])
         begin = end
     _encode_on_host(text, starts, pieces[ends[2] :], vocabulary, tokens, counts)
     before = cupy.zeros(count + 1, cupy.int64)
@@ -244,11 +246,13 @@ def _new_pieces(starts: cupy.ndarray, representatives: cupy.ndarray) -> tuple[cu
     count = representatives.size
     tiles = -(-count // TILE)
     marks, counts = cupy.empty(4 * tiles * THREADS, cupy.uint16), cupy.empty(4 * tiles, cupy.int64)
-    launch_blocks(_marking("mark_new"), tiles, starts, representatives, count, tiles, marks, counts)
+    launch_blocks(
+        kernel("pretokens", "mark_new", **MARKING), tiles, starts, representatives, count, tiles, marks, counts
+    )
     sums = cupy.cumsum(counts)
     ends = [int(end) for end in to_host(sums[tiles - 1 :: tiles])]
     pieces = cupy.empty(ends[-1], cupy.int64)
-    launch_blocks(_marking("write_marked"), 4 * tiles, marks, sums, tiles, 4 * tiles, pieces)
+    launch_blocks(kernel("pretokens", "write_marked", **MARKING), 4 * tiles, marks, sums, tiles, 4 * tiles, pieces)
     return pieces, ends
 
 

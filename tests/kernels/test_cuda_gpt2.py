@@ -13,7 +13,7 @@ from test_gpt2_kernels import TOKENS, tables
 from gpurefine.kernels.cpu import gpt2 as cpu
 from gpurefine.kernels.cpu.pretokens import pretoken_end
 from gpurefine.kernels.cuda import gpt2
-from gpurefine.kernels.cuda.device import launch, to_device
+from gpurefine.kernels.cuda.device import kernel, launch, to_device
 from gpurefine.resources.cache import default_resources
 from gpurefine.resources.models import fetch_models, merge_ranks, model_path
 from gpurefine.text.gpt2 import Gpt2Tokenizer
@@ -136,7 +136,7 @@ def test_tokens_of_pieces_of_any_length(cuda):
     """Around each length at which another way of encoding begins, the one on the host included."""
     cuda(order="falling")
     random = np.random.default_rng(5)
-    longest = [size for size, _ in (gpt2.SHORT, gpt2.MEDIUM, gpt2.LONG)]
+    longest = [sizes["PIECE"] for sizes in (gpt2.SHORT, gpt2.MEDIUM, gpt2.LONG)]
     lengths = [1, 2, *(size + more for size in longest for more in (-1, 0, 1)), 5000]
     letters = ["".join(map(chr, random.integers(ord("a"), ord("z") + 1, length))) for length in lengths]
     real(
@@ -170,7 +170,16 @@ def looked_up(texts):
     data, offsets = column(texts)
     count = len(texts)
     table, found = to_device(np.zeros(1 << 12, np.uint64)), to_device(np.zeros(count, np.uint32))
-    launch(gpt2._kernel("look_up"), count, to_device(data), to_device(offsets), count, table, (1 << 12) - 1, found)
+    launch(
+        kernel("gpt2", "look_up", **gpt2.SHARING),
+        count,
+        to_device(data),
+        to_device(offsets),
+        count,
+        table,
+        (1 << 12) - 1,
+        found,
+    )
     return found.get()
 
 
@@ -209,6 +218,12 @@ def test_offsets_may_begin_anywhere(cuda):
     found = gpt2.gpt2_tokens(to_device(data), to_device(offsets)[1:4], vocabulary)
     np.testing.assert_array_equal(found[0].get(), expected[0])
     np.testing.assert_array_equal(found[1].get(), expected[1])
+
+
+@pytest.mark.parametrize("text", ["a", " ", "é", "=" * 300])
+def test_a_single_pretoken(cuda, text):
+    cuda()
+    real([text])
 
 
 @pytest.mark.parametrize("offsets", [[0], [0, 0, 0], [5]])
@@ -250,15 +265,15 @@ def test_too_many_pretokens_are_refused(emulated, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("kernel", "barrier"), [("mark_pretokens", 0), ("mark_new", 0), *(("encode_long", number) for number in range(2))]
+    ("function", "barrier"), [("mark_pretokens", 0), ("mark_new", 0), *(("encode_long", number) for number in range(2))]
 )
-def test_each_barrier_is_needed(emulated, kernel, barrier):
+def test_each_barrier_is_needed(emulated, function, barrier):
     """The emulation would notice a missing one."""
 
     def without(text):
-        if f"\n{kernel}(" not in text:
+        if f"\n{function}(" not in text:
             return text
-        begin = text.index(f"\n{kernel}(")
+        begin = text.index(f"\n{function}(")
         pieces = text[begin:].split("__syncthreads();")
         pieces[barrier : barrier + 2] = [pieces[barrier] + pieces[barrier + 1]]
         return text[:begin] + "__syncthreads();".join(pieces)
