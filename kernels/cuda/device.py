@@ -131,10 +131,20 @@ def check_array(name: str, array: Any, dtype: str) -> None:
         raise ValueError(f"{name} must be one row of {dtype} without gaps, not {array.dtype} of {array.shape}")
 
 
-def check_offsets(offsets: cupy.ndarray, size: int) -> None:
-    """Raise ValueError if offsets (int64) are not rising within ``size`` items. Waits for the device."""
+def check_offsets(offsets: cupy.ndarray, size: int) -> tuple[int, int]:
+    """The first and the last offset (int64). Waits for the device, once.
+
+    Raises ValueError if there are none, or if they are not rising within ``size`` items.
+    """
+    import cupy
+
     check_array("offsets", offsets, "int64")
-    if offsets.size == 0 or int(offsets[0]) < 0 or int(offsets[-1]) > size:
+    if offsets.size == 0:
+        raise ValueError(f"offsets must begin at 0 or above and end within the {size} items: there are none")
+    falls = (offsets[1:] < offsets[:-1]).any().astype(cupy.int64)
+    first, last, falling = cupy.stack([offsets[0], offsets[-1], falls]).get().tolist()
+    if first < 0 or last > size:
         raise ValueError(f"offsets must begin at 0 or above and end within the {size} items")
-    if bool((offsets[1:] < offsets[:-1]).any()):
+    if falling:
         raise ValueError("offsets must not fall")
+    return first, last

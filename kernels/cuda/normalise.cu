@@ -45,7 +45,7 @@ __device__ __forceinline__ bool blank_between(u32 state, u32 meeting) {
 }
 
 // The state before a piece from those that the pieces before it leave; one that is UNKNOWN still is that before all.
-__device__ __forceinline__ u32 state_before(const u8* __restrict__ left, i64 piece) {
+__device__ __forceinline__ u32 state_before(const u8* left, i64 piece) {
     u32 state = UNKNOWN;
     for (i64 other = piece - 1; other >= 0 && state < BEGUN; --other) state |= left[other] & 7u;
     return state;

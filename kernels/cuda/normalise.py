@@ -48,9 +48,9 @@ def normalise_text(
     """
     import cupy
 
-    _check(data, offsets, ascii_map, place, replacements)
+    _check(data, ascii_map, place, replacements)
+    first, last = check_offsets(offsets, data.size)
     documents = offsets.size - 1
-    first, last = int(offsets[0]), int(offsets[-1])
     if first == last:
         return cupy.empty(0, cupy.uint8), cupy.zeros(documents + 1, cupy.int64)
     # tiles begin at a multiple of 16; the byte behind the last one belongs to one, since a document ends there
@@ -74,11 +74,10 @@ def _kernel(name: str) -> cupy.RawKernel:
     return kernel("normalise", name, **MACROS)
 
 
-def _check(data, offsets, ascii_map, place, replacements) -> None:
-    """Refuse arrays that do not fit, because the kernels look at no bounds. Waits for the offsets."""
+def _check(data, ascii_map, place, replacements) -> None:
+    """Refuse arrays that do not fit, because the kernels look at no bounds."""
     for name, array in (("data", data), ("ascii_map", ascii_map), ("replacements", replacements)):
         check_array(name, array, "uint8")
     check_array("place", place, "uint32")
     if ascii_map.size != 128 or place.size != 0x110000:
         raise ValueError("a table of replacements needs 128 ASCII characters and 0x110000 code points")
-    check_offsets(offsets, data.size)

@@ -147,8 +147,7 @@ def _kernel(name: str) -> cupy.RawKernel:
 def _check_text(data, offsets) -> tuple[int, int]:
     """How many documents there are and words of a bitmap; refuses arrays that do not fit. Waits for the offsets."""
     check_array("data", data, "uint8")
-    check_offsets(offsets, data.size)
-    first, last = int(offsets[0]), int(offsets[-1])
+    first, last = check_offsets(offsets, data.size)
     # a bitmap begins at a multiple of 32; it has a bit for the byte behind the last one, since a document ends there
     return offsets.size - 1, (last - first // _WORD * _WORD) // _WORD + 1 if first < last else 0
 
