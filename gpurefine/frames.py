@@ -182,6 +182,14 @@ def host_text_buffers(column: Column) -> tuple[np.ndarray, np.ndarray]:
     return data[int(starts[0]) : int(starts[-1])].get(), starts - starts[0]
 
 
+def text_offsets(column: cudf.Series) -> np.ndarray:
+    """int64, (n + 1,): where each string of a cuDF column begins, as it lies there, on the host; copies no text.
+
+    A null may have bytes, which ``text_buffers`` leaves out.
+    """
+    return np.zeros(1, np.int64) if len(column) == 0 else _device_offsets(_pylibcudf_strings(column)).get()
+
+
 def row_hashes(column: cudf.Series) -> np.ndarray:
     """uint64, (n,): a hash of each value of a cuDF column, made on the device; equal columns have equal ones."""
     return column.hash_values(method="xxhash64").to_numpy()
@@ -203,12 +211,19 @@ def _device_text_buffers(column: cudf.Series) -> tuple[cupy.ndarray, cupy.ndarra
     if len(column) == 0:
         return cupy.zeros(0, cupy.uint8), cupy.zeros(1, cupy.int64)
     texts = _pylibcudf_strings(column)
+    data = cupy.zeros(0, cupy.uint8) if texts.data() is None else cupy.asarray(texts.data())
+    return data, _device_offsets(texts)
+
+
+def _device_offsets(texts: pylibcudf.Column) -> cupy.ndarray:
+    """int64, (n + 1,): where the strings of a column begin, and the last ends."""
+    import cupy
+
     offsets = texts.child(0)
     width = int(offsets.type().typestr[-1])
     first = (texts.offset() + offsets.offset()) * width
-    starts = cupy.asarray(offsets.data())[first : first + (texts.size() + 1) * width].view(f"int{8 * width}")
-    data = cupy.zeros(0, cupy.uint8) if texts.data() is None else cupy.asarray(texts.data())
-    return data, starts.astype(cupy.int64)
+    starts = cupy.asarray(offsets.data())[first : first + (texts.size() + 1) * width]
+    return starts.view(f"int{8 * width}").astype(cupy.int64)
 
 
 def _pylibcudf_strings(column: cudf.Series) -> pylibcudf.Column:

@@ -112,6 +112,16 @@ def test_buffers_of_texts(side, kind, texts, begin, end):
     assert texts_of(*on_host) == expected
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_where_texts_begin(cudf, kind, monkeypatch):
+    column = frames.from_arrow(pa.table({"text": pa.array(["no", *TEXTS], kind)}), True).iloc[1:]["text"]
+    monkeypatch.setattr(cudf.Series, "fillna", lambda *_: pytest.fail("text with nulls was copied"))
+    offsets = frames.text_offsets(column)
+    assert isinstance(offsets, np.ndarray) and offsets.dtype == np.int64
+    assert np.diff(offsets).tolist() == [len((text or "").encode()) for text in TEXTS]
+    assert frames.text_offsets(column.head(0)).tolist() == [0]
+
+
 def test_a_column_in_chunks_has_one_buffer():
     frame = frames.from_arrow(pa.table({"text": pa.chunked_array([["a", None], ["bc"]], pa.string())}))
     assert texts_of(*frames.text_buffers(frame["text"])) == ["a", "", "bc"]

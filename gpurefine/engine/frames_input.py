@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from gpurefine.documents import TEXT
 from gpurefine.errors import InputError
-from gpurefine.frames import arrow_array, from_arrow, is_device_frame, schema_frame, text_buffers
+from gpurefine.frames import arrow_array, from_arrow, is_device_frame, schema_frame, text_buffers, text_offsets
 from gpurefine.kernels.cuda.utf8 import valid_utf8
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def pieces(frame: Frame, text: Hashable) -> Iterator[Frame]:
     """Some rows of a frame at a time: few of a pandas frame, and of a cuDF frame as many as have some text."""
     column = frame[text]
     if has_device_texts(column):
-        _, offsets = text_buffers(column)
-        cuts = byte_cuts(offsets.get(), DEVICE_BATCH_BYTES)
+        cuts = byte_cuts(text_offsets(column), DEVICE_BATCH_BYTES)
     else:
         cuts = [*range(0, len(frame), BATCH_ROWS), len(frame)]
     for begin, end in itertools.pairwise(cuts):
