@@ -1,7 +1,7 @@
 """Arithmetic on arrays: the one door to the kernels. No frames, no files, nothing of ours is imported from here.
 
-``scalar`` holds what all of them share; ``cpu`` holds the kernels in Numba. Those in ``cuda`` work on a device's arrays
-and are taken from there.
+``scalar`` and ``minhashing`` hold what all of them share; ``cpu`` holds the kernels in Numba, ``cuda`` those in CUDA C,
+and ``sides`` picks between two of one name by where the arrays are.
 """
 
 from gpurefine.kernels.cpu.all_copies import ALL_COPIES_FIELDS, all_copies_statistics
@@ -18,7 +18,7 @@ from gpurefine.kernels.cpu.gpt2 import (
     last_pairs,
 )
 from gpurefine.kernels.cpu.lanes import LANES
-from gpurefine.kernels.cpu.minhash import band_keys, minima
+from gpurefine.kernels.cpu.minhash import minima
 from gpurefine.kernels.cpu.normalise import normalise_text
 from gpurefine.kernels.cpu.numbersets import (
     BITMAP_BITS,
@@ -29,9 +29,9 @@ from gpurefine.kernels.cpu.numbersets import (
     rank_members,
     unite_numbers,
 )
-from gpurefine.kernels.cpu.shingles import character_units, shingle_hashes, word_units
-from gpurefine.kernels.cpu.stats import FIELDS, text_statistics, word_hashes
+from gpurefine.kernels.cpu.stats import FIELDS, word_hashes
 from gpurefine.kernels.cpu.tags import count_tags
+from gpurefine.kernels.sides import band_keys, character_units, shingle_hashes, text_statistics, word_units
 
 __all__ = [
     "ALL_COPIES_FIELDS",

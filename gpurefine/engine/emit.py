@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 from gpurefine.dedup.keys import open_key_writer
 from gpurefine.devices import BATCH_TEXT
 from gpurefine.documents import DOCUMENT_SCHEMA, Batch
+from gpurefine.engine.fitting import in_fitting_pieces
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import RunError
-from gpurefine.frames import from_arrow, is_device_frame, to_host_frame
+from gpurefine.frames import from_arrow
 from gpurefine.stages.base import DedupStage
 from gpurefine.write import read_footer
 
@@ -79,21 +80,8 @@ class KeyCollector:
 
 
 def keys_in_pieces(dedup: DedupStage, batch: Batch, tool: Any) -> Iterator[np.ndarray]:
-    """Keys of a batch in pieces: what does not fit a device is halved, and a document that does not goes to the CPU."""
-    try:
-        keys = dedup.keys(batch, tool)
-    except MemoryError:
-        if not is_device_frame(batch.frame):
-            raise
-    else:
-        yield keys
-        return
-    if len(batch) == 1:
-        yield dedup.keys(Batch(to_host_frame(batch.frame)), tool)
-        return
-    first = np.arange(len(batch)) < len(batch) // 2
-    for half in (first, ~first):
-        yield from keys_in_pieces(dedup, batch.keep(half), tool)
+    """Keys of a batch, uint64 (columns or bands, n) each, in pieces that fit where the batch lies."""
+    return in_fitting_pieces(lambda piece: dedup.keys(piece, tool), batch)
 
 
 def emit_keys(

@@ -27,6 +27,7 @@ from gpurefine.dedup.survivors import read_removals
 from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, REMOVED_SCHEMA, ROW_BITS, Batch
 from gpurefine.engine.chain import STATS_SCHEMA, removal_table, run_chain
 from gpurefine.engine.emit import KeyCollector, device_tables, read_documents
+from gpurefine.engine.fitting import in_fitting_pieces
 from gpurefine.engine.plan import Partition, Step
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
@@ -264,7 +265,8 @@ def _write_kept(
     # a column that the frame does not have is null: n_tokens where none are counted, and the hash until it is made
     table = to_arrow(frame, _kept_schema(task))
     if step.last and task.output.tokens:
-        tokens = pa.array(tools.tokenizer().count(*text_buffers(frame["text"])), pa.int64())
+        counted = in_fitting_pieces(lambda piece: tools.tokenizer().count(*text_buffers(piece.frame["text"])), batch)
+        tokens = pa.array(np.concatenate(list(counted)), pa.int64())
         counts.tokens += pc.sum(tokens).as_py()
         table = _replace(table, "n_tokens", tokens)
     elif step.dedup_after is not None:

@@ -7,6 +7,7 @@ encoded, no special tokens. The kernel does it over the bytes of a column; here 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +20,12 @@ from gpurefine.kernels import (
     gpt2_tokens,
     last_pairs,
 )
+from gpurefine.kernels.cuda import gpt2 as cuda
+from gpurefine.kernels.cuda.device import on_device, to_host
 from gpurefine.text.unicode import gpt2_classes
+
+if TYPE_CHECKING:
+    from gpurefine.kernels.sides import Array
 
 #: Distinct pre-tokens that are remembered: 16 MiB.
 WORDS = 1 << 18
@@ -54,13 +60,14 @@ class Gpt2Tokenizer:
         self._vocabulary = _tables(ranks)
         self._classes = gpt2_classes()
         self._lines = empty_lines(words)
+        self._on_device: cuda.DeviceVocabulary | None = None
 
-    def tokens(self, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def tokens(self, data: Array, offsets: Array) -> tuple[Array, Array]:
         """Tokens of each document, equal to those of tiktoken's ``encode_ordinary``.
 
         Parameters
         ----------
-        data : uint8, (bytes,), UTF-8
+        data : uint8, (bytes,), UTF-8; on the host or on a device, where the tokens then are too
         offsets : int64, (n + 1,); document i is ``data[offsets[i]:offsets[i + 1]]``
 
         Returns
@@ -73,18 +80,27 @@ class Gpt2Tokenizer:
         ValueError
             if the arrays are not of these types and shapes, or the offsets fall or lie outside the data
         """
+        if on_device(data):
+            return cuda.gpt2_tokens(data, offsets, self._device_vocabulary())
         _check_buffers(data, offsets)
         return gpt2_tokens(data, offsets, self._classes, self._vocabulary, self._lines)
 
-    def count(self, data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    def count(self, data: Array, offsets: Array) -> np.ndarray:
         """How many tokens each document has, without making them; see ``tokens``.
 
         Returns
         -------
-        int64, (n,)
+        int64, (n,), on the host
         """
+        if on_device(data):
+            return to_host(cuda.count_gpt2_tokens(data, offsets, self._device_vocabulary()))
         _check_buffers(data, offsets)
         return count_gpt2_tokens(data, offsets, self._classes, self._vocabulary, self._lines)
+
+    def _device_vocabulary(self) -> cuda.DeviceVocabulary:
+        if self._on_device is None:
+            self._on_device = cuda.device_vocabulary(self._classes, self._vocabulary)
+        return self._on_device
 
 
 def _tables(ranks: Mapping[bytes, int]) -> BytePairs:

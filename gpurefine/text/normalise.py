@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from gpurefine.kernels import normalise_text
+from gpurefine.kernels.cuda import normalise as cuda
+from gpurefine.kernels.cuda.device import constant_on_device, on_device
 from gpurefine.text.unicode import Punctuation, normalisation_table
 
+if TYPE_CHECKING:
+    from gpurefine.kernels.sides import Array
 
-def normalise(
-    data: np.ndarray, offsets: np.ndarray, punctuation: Punctuation = "blank"
-) -> tuple[np.ndarray, np.ndarray]:
+
+def normalise(data: Array, offsets: Array, punctuation: Punctuation = "blank") -> tuple[Array, Array]:
     """Lower-case texts without accents, punctuation and runs of white space.
 
     Each code point to its own lower case, NFD, nonspacing marks (Mn) dropped, punctuation and symbols to a blank or
@@ -19,7 +24,7 @@ def normalise(
 
     Parameters
     ----------
-    data : uint8, (bytes,), UTF-8
+    data : uint8, (bytes,), UTF-8; on the host or on a device, where the result then is too
     offsets : int64, (n + 1,); document i is ``data[offsets[i]:offsets[i + 1]]``
     punctuation : ``blank`` or ``delete``
 
@@ -29,6 +34,9 @@ def normalise(
     offsets : int64, (n + 1,), from 0 on
     """
     table = normalisation_table(punctuation)
+    if on_device(data):
+        tables = map(constant_on_device, (table.ascii_map, table.place, table.replacements))
+        return cuda.normalise_text(data, offsets, *tables)
     texts = data[offsets[0] : offsets[-1]]
     beyond_ascii = int(np.count_nonzero(texts & 0x80))
     out = np.empty(len(texts) + (table.growth - 1) * beyond_ascii, np.uint8)

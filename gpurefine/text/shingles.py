@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal, get_args
 
-import numpy as np
-
 from gpurefine.kernels import character_units, shingle_hashes, word_units
 from gpurefine.text.characters import character_classes
 from gpurefine.text.normalise import normalise
 from gpurefine.text.unicode import Punctuation
 
 if TYPE_CHECKING:
+    from gpurefine.kernels.sides import Array
     from gpurefine.text.gpt2 import Gpt2Tokenizer
 
 #: ``gpt2``: tokens of GPT-2's vocabulary. ``word``: maximal runs without white space (``str.isspace``).
@@ -68,12 +67,12 @@ class Shingler:
             raise ValueError("shingles of gpt2 tokens need a tokenizer")
         self.normalised, self.punctuation, self.tokenizer = normalise, punctuation, tokenizer
 
-    def shingles(self, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def shingles(self, data: Array, offsets: Array) -> tuple[Array, Array]:
         """Shingle hashes of texts.
 
         Parameters
         ----------
-        data : uint8, UTF-8
+        data : uint8, UTF-8; on the host or on a device, where the hashes then are too
         offsets : int64, (texts + 1,); text i is ``data[offsets[i]:offsets[i + 1]]``
 
         Returns

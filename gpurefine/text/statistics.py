@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpurefine.documents import Batch
-from gpurefine.frames import string_column, text_buffers
+from gpurefine.frames import host_text_buffers, string_column, text_buffers
 from gpurefine.kernels import ALL_COPIES_FIELDS, FIELDS, all_copies_statistics, text_statistics, word_hashes
 from gpurefine.text.characters import classes_checksum, classes_with_bullets
 from gpurefine.text.languages import load_language
@@ -66,7 +66,7 @@ def stop_word_occurrences(batch: Batch, options: StatisticsOptions) -> np.ndarra
     if key not in batch.statistics:
         stop_words = {word.lower() for word in _stop_words(options)}
         column = batch.frame["text"]
-        data, _ = text_buffers(column)
+        data, _ = host_text_buffers(column)
         begins, ends, offsets = word_spans(column, options.words, options.language)
         # a batch whose texts do not begin at byte 0 still has its spans in ``data``
         buffer = data.tobytes()
@@ -106,14 +106,16 @@ def _measured(batch: Batch, options: StatisticsOptions, passes: tuple[str, ...])
     missing = [name for name in passes if keys[name] not in batch.statistics]
     if missing:
         column = batch.frame["text"]
-        data, offsets = text_buffers(column)
-        words = None if options.words == "whitespace" else word_spans(column, options.words, options.language)
+        if options.words == "whitespace":
+            words, (data, offsets) = None, text_buffers(column)
+        else:  # spans of words are positions there
+            words, (data, offsets) = word_spans(column, options.words, options.language), host_text_buffers(column)
         classes = classes_with_bullets(options.bullets)
         if "main" in missing:
             stop_words = _hashes(_stop_words(options))
             batch.statistics[keys["main"]] = text_statistics(data, offsets, classes, stop_words, words)
         if "all copies" in missing:
-            batch.statistics[keys["all copies"]] = all_copies_statistics(data, offsets, classes, words)
+            batch.statistics[keys["all copies"]] = all_copies_statistics(*host_text_buffers(column), classes, words)
     return {name: batch.statistics[key] for name, key in keys.items()}
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import regex
 
 from gpurefine.errors import ResourceError
-from gpurefine.frames import text_buffers
+from gpurefine.frames import host_text_buffers
 
 #: ``whitespace``: maximal runs of characters that are not white space. ``uax29``: the word segments of Unicode Standard
 #: Annex 29 that begin with a letter or digit (DCLM). ``spacy``: the tokens of spaCy's blank pipeline (datatrove).
@@ -82,7 +82,7 @@ def word_spans(column: pd.Series, kind: WordKind, language: str = "en") -> tuple
 
     Returns
     -------
-    begins, ends : int64, (words,), byte positions in the column's ``text_buffers``; in order, without overlap
+    begins, ends : int64, (words,), byte positions in the column's ``host_text_buffers``; in order, without overlap
     document_offsets : int64, (n + 1,), the words of text i are ``document_offsets[i]`` to ``document_offsets[i + 1]``
 
     Raises
@@ -91,7 +91,7 @@ def word_spans(column: pd.Series, kind: WordKind, language: str = "en") -> tuple
         if spaCy or its pipeline for the language is not there
     """
     spans_of = _spans_of(kind, language)
-    data, offsets = text_buffers(column)
+    data, offsets = host_text_buffers(column)
     counts = np.zeros(len(offsets), np.int64)
     begins, ends = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for index in range(len(offsets) - 1):

@@ -156,6 +156,22 @@ def band_keys(
     kernel("minhash", "band_keys", **sizes.macros())(grid, (sizes.threads,), typed(arguments))
 
 
+def new_band_keys(
+    shingles: cupy.ndarray,
+    offsets: cupy.ndarray,
+    multipliers: cupy.ndarray,
+    increments: cupy.ndarray,
+    bands: int,
+    rows: int,
+) -> cupy.ndarray:
+    """The key of each band of each document: uint64, (bands, n), on the device; see ``band_keys``."""
+    import cupy
+
+    out = cupy.empty((bands, offsets.size - 1), cupy.uint64)
+    band_keys(shingles, offsets, multipliers, increments, bands, rows, out)
+    return out
+
+
 def _check(shingles, offsets, multipliers, increments, functions) -> None:
     """Refuse arrays that do not fit, because the kernel looks at no bounds. Waits for the offsets."""
     for name, array in (("shingles", shingles), ("multipliers", multipliers), ("increments", increments)):

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import hashlib
+import re
 import shutil
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parent
+_KERNEL = re.compile(r'extern "C" __global__ void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(')
 ORDERS = ("rising", "falling", "mixed")
 
 
@@ -34,21 +36,31 @@ def sanitizers(folder):
     return options if made.returncode == 0 and subprocess.run([probe], capture_output=True).returncode == 0 else ()
 
 
-def build(folder, source, kernel, options):
-    """Compile a kernel's text into a program; the same text and options are compiled once a folder."""
-    name = hashlib.sha256(repr((source, kernel, options)).encode()).hexdigest()[:16]
+def build(folder, source, options):
+    """Compile a text with kernels into a program; the same text and options are compiled once a folder."""
+    name = hashlib.sha256(repr((source, options)).encode()).hexdigest()[:16]
     program = folder / name
     if not program.exists():
-        text = f'#include "cuda_on_host.hpp"\n{source}\nint main() {{ return host::run({kernel}); }}\n'
-        program.with_suffix(".cpp").write_text(text)
-        command = [compiler(), "-O2", "-w", f"-I{FOLDER}", *options, program.with_suffix(".cpp"), "-o", program]
+        cases = "".join(
+            f'    if (name == "{kernel}") return host::run({kernel});\n' for kernel in _kernels(source, options)
+        )
+        main = f"int main(int, char** words) {{\n    const std::string name = words[1];\n{cases}    return 4;\n}}\n"
+        program.with_suffix(".cpp").write_text(f'#include "cuda_on_host.hpp"\n{source}\n{main}')
+        command = [compiler(), "-O1", "-w", f"-I{FOLDER}", *options, program.with_suffix(".cpp"), "-o", program]
         made = subprocess.run(command, capture_output=True, text=True)
         assert made.returncode == 0, made.stderr[-3000:]
     return program
 
 
-def run(program, grid, threads, arguments, order="rising"):
-    """Run a program on arrays, which may be views, and on whole numbers; what it writes is then in the arrays."""
+def _kernels(source, options):
+    """Names of the kernels that these macros leave of a text."""
+    command = [compiler(), "-E", "-P", "-x", "c++", *options, "-"]
+    left = subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
+    return _KERNEL.findall(left)
+
+
+def run(program, kernel, grid, threads, arguments, order="rising"):
+    """Run a kernel of a program on arrays, which may be views, and on whole numbers; results are then in the arrays."""
     pieces = [struct.pack("<5q", *grid, threads, ORDERS.index(order), len(arguments))]
     spans = []
     for argument in arguments:
@@ -59,7 +71,7 @@ def run(program, grid, threads, arguments, order="rising"):
             pieces += [struct.pack("<q", spans[-1][1]), ctypes.string_at(*spans[-1])]
         else:
             pieces.append(struct.pack("<2q", -1, int(argument)))
-    done = subprocess.run([program], input=b"".join(pieces), capture_output=True, timeout=120)
+    done = subprocess.run([program, kernel], input=b"".join(pieces), capture_output=True, timeout=120)
     if done.returncode:
         raise RuntimeError(done.stderr.decode(errors="replace")[-3000:])
     place = 0

@@ -137,12 +137,12 @@ def stand_in(folder, multiprocessors=2, order="rising", extra_options=(), change
 
     def raw_kernel(code, name, options=()):
         def launch(grid, block, arguments):
-            program = cuda_on_host.build(folder, change(code), name, (*options, *extra_options))
+            program = cuda_on_host.build(folder, change(code), (*options, *extra_options))
             for each in arguments:
                 if isinstance(each, np.ndarray) or (isinstance(each, int) and not isinstance(each, bool)):
                     raise TypeError(f"argument of {name}: {type(each)} instead of an array of the device or int64")
             hosts = [each.host if isinstance(each, DeviceArray) else each for each in arguments]
-            cuda_on_host.run(program, (*grid, 1)[:2], block[0], hosts, order)
+            cuda_on_host.run(program, name, (*grid, 1)[:2], block[0], hosts, order)
 
         return launch
 

@@ -1,0 +1,72 @@
+"""Kernels with two sides: NumPy arrays go to the CPU's, CuPy arrays to the GPU's, which gives the same numbers.
+
+What is proportional to the text stays where the arguments are. What is one row a document comes back to the host, where
+the same code decides for both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gpurefine.kernels.cpu import minhash, shingles, stats
+from gpurefine.kernels.cuda import minhash as cuda_minhash
+from gpurefine.kernels.cuda import shingles as cuda_shingles
+from gpurefine.kernels.cuda import stats as cuda_stats
+from gpurefine.kernels.cuda.device import constant_on_device, on_device, to_host
+
+if TYPE_CHECKING:
+    import cupy
+
+    Array = np.ndarray | cupy.ndarray
+
+
+def word_units(data: Array, offsets: Array, classes: np.ndarray) -> tuple[Array, Array]:
+    """Words of each text, hashed: see ``kernels.cpu.shingles.word_units``."""
+    if on_device(data):
+        return cuda_shingles.word_units(data, offsets, constant_on_device(classes))
+    return shingles.word_units(data, offsets, classes)
+
+
+def character_units(data: Array, offsets: Array) -> tuple[Array, Array]:
+    """Code points of each text: see ``kernels.cpu.shingles.character_units``."""
+    return (cuda_shingles if on_device(data) else shingles).character_units(data, offsets)
+
+
+def shingle_hashes(units: Array, offsets: Array, n: int) -> tuple[Array, Array]:
+    """The hash of each run of n consecutive units: see ``kernels.cpu.shingles.shingle_hashes``."""
+    return (cuda_shingles if on_device(units) else shingles).shingle_hashes(units, offsets, n)
+
+
+def band_keys(
+    shingle_hashes: Array,
+    offsets: Array,
+    multipliers: np.ndarray,
+    increments: np.ndarray,
+    bands: int,
+    rows: int,
+    out: np.ndarray,
+) -> None:
+    """The key of each band of each document, into ``out`` on the host: see ``kernels.cpu.minhash.band_keys``."""
+    if not on_device(shingle_hashes):
+        minhash.band_keys(shingle_hashes, offsets, multipliers, increments, bands, rows, out)
+        return
+    tables = constant_on_device(multipliers), constant_on_device(increments)
+    out[:] = to_host(cuda_minhash.new_band_keys(shingle_hashes, offsets, *tables, bands, rows))
+
+
+def text_statistics(
+    data: Array,
+    offsets: Array,
+    classes: np.ndarray,
+    stop_word_hashes: np.ndarray,
+    words: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """All counts for the repetition and quality rules, on the host: see ``kernels.cpu.stats.text_statistics``.
+
+    Words that are given have positions in a text on the host.
+    """
+    if on_device(data):
+        return to_host(cuda_stats.text_statistics(data, offsets, constant_on_device(classes), stop_word_hashes))
+    return stats.text_statistics(data, offsets, classes, stop_word_hashes, words)

@@ -1,0 +1,161 @@
+"""Whole runs whose GPU steps keep documents on a device, here in place of one cuDF's stand-in and kernels on the CPU.
+
+All jobs run in this process, where the stand-ins are; everything else is the engine as it is.
+"""
+
+import contextlib
+from collections import Counter, deque
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tables import assert_same_results
+
+import gpurefine
+from gpurefine.config import pipeline_from_data
+from gpurefine.engine import deduplicate, emit, execute
+from gpurefine.engine import run as run_module
+from gpurefine.kernels.cuda import gpt2, minhash, stats
+from gpurefine.workers import Backend
+
+
+class HereAndNow:
+    """A client whose jobs run in this process, one after another."""
+
+    def __init__(self):
+        self.tools, self.ran = None, Counter()
+
+    def register_plugin(self, tools, name):
+        self.tools = tools
+
+    def unregister_worker_plugin(self, name):
+        self.tools.teardown()
+
+    def run_jobs(self, client, run_key, jobs, follow=lambda job, result: (), may_begin=lambda running: True):
+        waiting = deque(jobs)
+        while waiting:
+            job = waiting.popleft()
+            result = job.function(*job.arguments, *([self.tools] if job.needs_tools else []))
+            self.ran[job.function.__name__, job.device] += 1
+            waiting.extend(follow(job, result))
+            yield job, result
+
+
+@pytest.fixture
+def here(monkeypatch, cudf):
+    """Makes runs use a device that is emulated; what they ran is counted by function and resource."""
+    client = HereAndNow()
+
+    @contextlib.contextmanager
+    def open_client(workers, scheduler, scratch, backend):
+        yield client
+
+    monkeypatch.setattr(run_module, "open_client", open_client)
+    monkeypatch.setattr(run_module, "decide_backend", lambda *_: Backend(True, True, ("0",), "uses a GPU"))
+    for module in (execute, deduplicate):
+        monkeypatch.setattr(module, "run_jobs", client.run_jobs)
+    monkeypatch.setattr(deduplicate, "workers_by_device", lambda client: Counter(CPU=1, GPU=1))
+    return client
+
+
+@pytest.fixture(scope="module")
+def options(demo_crawl):
+    return [f"urls.blocklist={demo_crawl[1]}", "output.stats=true"]
+
+
+@pytest.fixture(scope="module")
+def on_cpu(demo_crawl, options, tmp_path_factory):
+    output = tmp_path_factory.mktemp("cpu") / "run"
+    return gpurefine.run("refinedweb", demo_crawl[0], output, overrides=options, backend="cpu", workers=1, quiet=True)
+
+
+def launches(monkeypatch):
+    """Counts calls of the launchers, so that a test cannot pass on the CPU's kernels."""
+    called = Counter()
+
+    def counted(module, name):
+        original = getattr(module, name)
+
+        def call(*arguments, **keywords):
+            called[name] += 1
+            return original(*arguments, **keywords)
+
+        monkeypatch.setattr(module, name, call)
+
+    for module, name in ((stats, "text_statistics"), (minhash, "band_keys")):
+        counted(module, name)
+    return called
+
+
+def test_the_demo_on_a_device(here, demo_crawl, options, on_cpu, tmp_path, monkeypatch):
+    called = launches(monkeypatch)
+    run = gpurefine.run(
+        "refinedweb", demo_crawl[0], tmp_path / "run", overrides=options, partition_bytes=200_000, quiet=True
+    )
+    assert_same_results(run, on_cpu)
+    partitions = here.ran["process_partition", "GPU"]
+    assert partitions > 1 and called == {"text_statistics": partitions, "band_keys": partitions}
+    assert_same_stats(run, on_cpu)
+
+
+def assert_same_stats(one, other):
+    """What was measured on documents, of which each step tells its part."""
+    key = ["file", "offset", "id"]
+    tables = [run.stats().sort_values(key, ignore_index=True) for run in (one, other)]
+    assert sorted(tables[0].columns) == sorted(tables[1].columns) and tables[0]["removed_by"].notna().any()
+    pd.testing.assert_frame_equal(tables[0][list(tables[1].columns)], tables[1], check_exact=True)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Texts of few words, two of them equal, and a pipeline for which GPU workers do all of it."""
+    rng = np.random.default_rng(3)
+    words = np.array(["river", "mill", "stone", "of", "the", "and", "bread", "ship", "letter", "that"])
+    texts = [" ".join(rng.choice(words, rng.integers(20, 300))) for _ in range(60)]
+    texts[50] = texts[7]
+    pq.write_table(pa.table({"id": [f"d{n}" for n in range(60)], "text": texts}), tmp_path / "table.parquet")
+    stages = [{"quality": {"min_words": 60, "min_mean_word_length": 0}}, {"dedup.minhash": {"bands": 14, "rows": 8}}]
+    stages += [{"repetition": {"top_2": 0.08, "dup_5": None, "top_3": None, "top_4": None}}]
+    return pipeline_from_data({"name": "tables", "stages": stages}), tmp_path / "table.parquet"
+
+
+def check(run, table, tmp_path):
+    """The run gave what the CPU gives, and there was something of everything to do."""
+    assert {step["device"] for step in run.manifest["steps"]} == {"GPU"}
+    rules = run.removed()["rule"].value_counts()
+    assert rules["duplicate"] == 1 and rules["words"] > 5 and rules["top_2"] > 5 and len(run.refined()) > 5
+    assert_same_results(run, gpurefine.run(*table, tmp_path / "cpu", quiet=True, backend="cpu", workers=1))
+
+
+def test_tables_are_read_in_batches_by_bytes(here, table, tmp_path, monkeypatch):
+    """Rules of the first step on a device, keys of MinHash there, token counts of a last step there."""
+    with monkeypatch.context() as patch:
+        patch.setattr(emit, "BATCH_TEXT", 20_000)
+        run = gpurefine.run(*table, tmp_path / "gpu", quiet=True)
+    monkeypatch.undo()  # runs are on workers again
+    check(run, table, tmp_path)
+
+
+def test_a_device_without_memory_for_a_batch_gets_it_in_halves(here, table, tmp_path, monkeypatch):
+    """Nothing fits but two documents: three are one that is done by the CPU and two."""
+    sizes = []
+
+    def failing(module, name):
+        original = getattr(module, name)
+
+        def call(data, offsets, *arguments):
+            sizes.append(offsets.size - 1)
+            if offsets.size != 3:
+                raise MemoryError("std::bad_alloc: out_of_memory")
+            return original(data, offsets, *arguments)
+
+        monkeypatch.setattr(module, name, call)
+
+    for module, name in ((stats, "text_statistics"), (minhash, "band_keys"), (gpt2, "count_gpt2_tokens")):
+        failing(module, name)
+    run = gpurefine.run(*table, tmp_path / "gpu", quiet=True)
+    assert max(sizes) > 20 and {1, 2, 3} <= set(sizes)
+    monkeypatch.undo()  # runs are on workers again
+    check(run, table, tmp_path)
