@@ -76,7 +76,7 @@ def connect(edge_paths: Sequence[Path], out_path: Path, budget: int, on_device: 
     DamagedFileError
         if an edge file is damaged
     """
-    found = components_on_device(_edges(edge_paths)) if on_device else None
+    found = components_on_device(_edges(edge_paths), budget // BYTES_A_DOCUMENT) if on_device else None
     numbers, parent, clusters = _components(edge_paths, budget) if found is None else found
     counts = {"documents": len(numbers), "clusters": clusters}
     with TableWriter(out_path, LABEL_SCHEMA, SEARCHED_ROW_GROUP_BYTES) as writer:

@@ -2,11 +2,13 @@
 
 Key files are read as on a CPU; a band's keys are sorted on the device, and documents with equal keys joined there. The
 forest may have other edges than the CPU's; the components, and so the labels, are the same. What does not fit the
-device's memory is tried in more passes, then left to the CPU: both functions return None for that.
+device's memory is tried in more passes, then left to the CPU, with a warning in the worker's log: both functions return
+None for that.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,6 +25,8 @@ from gpurefine.kernels.cuda.device import device_memory, to_device, to_host
 
 if TYPE_CHECKING:
     import cupy
+
+_log = logging.getLogger(__name__)
 
 #: Share of the device's memory that a task plans with; if it is not there, the task tries in more passes.
 MEMORY_SHARE = 0.7
@@ -61,7 +65,15 @@ def collide_bands_on_device(
         try:
             return _collide(bands, files, documents, passes, out_path, budget)
         except MemoryError:
+            _log.warning(
+                "bands %d to %d with %d documents: the GPU's memory does not do for %d passes, trying twice as many",
+                bands.start, bands.stop - 1, documents, passes,
+            )  # fmt: skip
             passes *= 2
+    _log.warning(
+        "bands %d to %d with %d documents: the GPU's memory does not do, they are compared on the CPU",
+        bands.start, bands.stop - 1, documents,
+    )  # fmt: skip
     return None
 
 
@@ -112,41 +124,49 @@ def _band(
     return cupy.concatenate(keys), cupy.concatenate(positions)
 
 
-def components_on_device(edges: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray, int] | None:
+def components_on_device(edges: Iterable[np.ndarray], most: int) -> tuple[np.ndarray, np.ndarray, int] | None:
     """The connected components of edges between numbered documents.
 
     Parameters
     ----------
     edges : yields chunks of edges, uint64 (2, n) each, between any numbers
+    most : documents that the host has memory for
 
     Returns
     -------
     numbers : uint64, (documents,), those that an edge joins to another, rising
     parent : uint32, (documents,), for each one the place in ``numbers`` of the least one of its component
     components : how many
-    None if the edges do not fit the device's memory
+    None if the edges do not fit the device's memory, or the documents the host's
     """
+    try:
+        found = _components(edges, most)
+    except MemoryError:
+        found = None
+    if found is None:
+        _log.warning("the clusters' edges do not fit the GPU's memory, they are connected on the CPU")
+    return found
+
+
+def _components(edges: Iterable[np.ndarray], most: int) -> tuple[np.ndarray, np.ndarray, int] | None:
     import cupy
 
-    try:
-        room = int(device_memory() * MEMORY_SHARE)
-        chunks = []
-        for chunk in edges:
-            room -= BYTES_AN_EDGE * chunk.shape[1]
-            if room < 0:
-                return None
-            chunks.append(to_device(np.ascontiguousarray(chunk[:, chunk[0] != chunk[1]])))
-        if not chunks:
-            return np.empty(0, np.uint64), np.empty(0, np.uint32), 0
-        left, right = (cupy.concatenate([chunk[end] for chunk in chunks]) for end in (0, 1))
-        chunks.clear()
-        numbers = cupy.unique(cupy.concatenate([left, right]))
-        if numbers.size > 1 << 32:
+    room = int(device_memory() * MEMORY_SHARE)
+    chunks = []
+    for chunk in edges:
+        room -= BYTES_AN_EDGE * chunk.shape[1]
+        if room < 0:
             return None
-        parent = cupy.arange(numbers.size, dtype=cupy.uint32)
-        ends = (cupy.searchsorted(numbers, end).astype(cupy.uint32) for end in (left, right))
-        unite(*ends, parent)
-        components = flatten(parent)
-        return to_host(numbers), to_host(parent), components
-    except MemoryError:
+        chunks.append(to_device(np.ascontiguousarray(chunk[:, chunk[0] != chunk[1]])))
+    if not chunks:
+        return np.empty(0, np.uint64), np.empty(0, np.uint32), 0
+    left, right = (cupy.concatenate([chunk[end] for chunk in chunks]) for end in (0, 1))
+    chunks.clear()
+    numbers = cupy.unique(cupy.concatenate([left, right]))
+    if numbers.size > min(most, 1 << 32):
         return None
+    parent = cupy.arange(numbers.size, dtype=cupy.uint32)
+    ends = (cupy.searchsorted(numbers, end).astype(cupy.uint32) for end in (left, right))
+    unite(*ends, parent)
+    components = flatten(parent)
+    return to_host(numbers), to_host(parent), components

@@ -39,7 +39,8 @@ def link_band_keys(
     ValueError
         if arrays are not as described; the positions themselves are not looked at
     MemoryError
-        if the device has not some ``BYTES_A_KEY`` bytes a key
+        if the device has not some ``BYTES_A_KEY`` bytes a key. CuPy before 14.1.1 did not tell when its sort lacked
+        memory, and went on with keys in a wrong order
     """
     import cupy
 
@@ -48,6 +49,7 @@ def link_band_keys(
     check_array("parent", parent, "uint32")
     if keys.size != positions.size:
         raise ValueError(f"{keys.size} keys and {positions.size} positions: there must be as many")
+    # a stable radix sort: the first position of a run is its least
     order = cupy.argsort(keys)
     sorted_keys, sorted_positions = keys[order], positions[order]
     del order

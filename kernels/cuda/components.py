@@ -53,5 +53,6 @@ def flatten(parent: cupy.ndarray) -> int:
 
     check_array("parent", parent, "uint32")
     components = cupy.zeros(1, cupy.uint64)
+    launch(kernel("components", "shorten"), parent.size, parent, parent.size)
     launch(kernel("components", "flatten"), parent.size, parent, parent.size, components)
     return int(components[0])

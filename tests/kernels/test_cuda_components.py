@@ -63,7 +63,9 @@ def interleaved(text):
         assert text.count(line) == 1
         text = text.replace(line, f"{pause} {line} {pause}")
     assert text.count("parent[index] = next;") == 1
-    text = text.replace("parent[index] = root;", f"{pause} parent[index] = root; {pause}")
+    for line in ("if (root != (u32)index) parent[index] = root;", "if (root != known) parent[index] = root;"):
+        assert text.count(line) == 1
+        text = text.replace(line, f"{pause} {line} {pause}")
     return text.replace(
         "if (next != above) parent[index] = next;", f"if (next != above) {{ {pause} parent[index] = next; {pause} }}"
     )
@@ -75,6 +77,26 @@ def test_parents_are_those_of_the_cpu(cuda, left, right, indices):
     check(left, right, indices)
     cuda(order="mixed", change=interleaved)
     check(left, right, indices, calls=2)
+
+
+@pytest.mark.parametrize("order", ["rising", "falling"])
+def test_a_chain_takes_no_more_steps_than_a_tree(emulated, order):
+    """Each page the neighbour of the next: a walk of its whole length for each index would never end."""
+    count = 1 << 14
+
+    def counting(text):
+        for line in ("u32 above = parent[index];", "const u32 next = parent[above];", "root = above;"):
+            assert text.count(line) == 1
+        text = text.replace("u32 above = parent", "walked(); u32 above = parent")
+        text = text.replace("const u32 next", "walked(); const u32 next")
+        text = text.replace("root = above;", "{ walked(); root = above; }")
+        most = f'if (++steps > {30 * count}) host::fail("too many steps");'
+        return f"static long long steps; static void walked() {{ {most} }}\n{text}"
+
+    emulated(order=order, change=counting, multiprocessors=1)
+    chain = to_device(np.maximum(np.arange(count), 1).astype(np.uint32) - np.uint32(1))
+    assert components.flatten(chain) == 1
+    assert not chain.get().any()
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=120), st.integers(1, 3))
