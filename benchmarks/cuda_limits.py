@@ -47,7 +47,8 @@ KERNELS: list[KernelLimit] = [
     KernelLimit("stats", "text_statistics", "LDS", items=1, most=440, registers=64, macros=stats.MACROS),
     # a thread an edge: the walk to the roots is two loops inside, the CAS stands outside both
     KernelLimit("components", "unite_edges", "ATOM", items=1, most=42, registers=24),
-    KernelLimit("components", "flatten", "LD", items=1, most=20, registers=24),
+    KernelLimit("components", "shorten", "LD", items=1, most=36, registers=24),
+    KernelLimit("components", "flatten", "LD", items=1, most=22, registers=24),
     # a thread a place in the order of the keys, with the search for the first of its run; a thread four keys
     KernelLimit("collisions", "link_runs", "LD", items=1, most=120, registers=32),
     KernelLimit("collisions", "take_share", "LDG", items=4, most=34, registers=40),
