@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from gpurefine.devices import BATCH_TEXT
 from gpurefine.documents import TEXT
 from gpurefine.errors import InputError
 from gpurefine.frames import arrow_array, from_arrow, is_device_frame, schema_frame, text_buffers, text_offsets
@@ -27,9 +28,6 @@ NOT_UNICODE = "text that is not valid Unicode"
 
 #: Rows that are looked at a time; few, because columns of Python strings are copied.
 BATCH_ROWS = 256
-
-#: Bytes of text on a device that are looked at a time: enough to keep it busy. Kernels need several times as much.
-DEVICE_BATCH_BYTES = 128 << 20
 
 
 def in_memory(frame: Any) -> bool:
@@ -86,7 +84,7 @@ def pieces(frame: Frame, text: Hashable) -> Iterator[Frame]:
     """Some rows of a frame at a time: few of a pandas frame, and of a cuDF frame as many as have some text."""
     column = frame[text]
     if has_device_texts(column):
-        cuts = byte_cuts(text_offsets(column), DEVICE_BATCH_BYTES)
+        cuts = byte_cuts(text_offsets(column), BATCH_TEXT)
     else:
         cuts = [*range(0, len(frame), BATCH_ROWS), len(frame)]
     for begin, end in itertools.pairwise(cuts):

@@ -112,7 +112,7 @@ def test_index_ids_and_ties_as_with_pandas(cudf, index):
 
 
 def test_keys_are_made_on_the_device_in_pieces_of_some_bytes(cudf, seen, monkeypatch):
-    monkeypatch.setattr(frames_input, "DEVICE_BATCH_BYTES", 20)
+    monkeypatch.setattr(frames_input, "BATCH_TEXT", 20)
     frame = pd.DataFrame({"text": pd.array(TEXTS, TEXT)})
     marked = gpurefine.deduplicate(cudf.from_pandas(frame), ALIKE)
     # 8 + 12 | 8 + 0 + 0 + 6 + 5 | 12 | 36 bytes
@@ -181,7 +181,7 @@ def test_stages_of_both_devices_mark_as_with_pandas(cudf, dask_cudf, texts):
 
 
 def test_each_stage_works_where_it_can(cudf, seen, monkeypatch):
-    monkeypatch.setattr(frames_input, "DEVICE_BATCH_BYTES", 30)
+    monkeypatch.setattr(frames_input, "BATCH_TEXT", 30)
     frame = pd.DataFrame({"text": pd.array(["one", "two two two two two", "three three three"], TEXT)})
     gpurefine.annotate(cudf.from_pandas(frame), [SIZE, "lines", {SIZE: {"as": "again"}}], measures=False)
     # two pieces, by both stages; lines leaves all of them text
