@@ -213,7 +213,14 @@ def report(found: list[BandKeysCode], others: list[KernelCode], architecture: in
         for code in found
     ]
     kernels = [
-        [str(code.limit), str(code.registers), f"{code.shared:,}", str(code.local), f"{code.issued:.2f}"]
+        [
+            str(code.limit),
+            str(code.registers),
+            f"{code.shared:,}",
+            str(code.local),
+            f"{code.issued:.2f}",
+            f"{code.limit.most:g}",
+        ]
         for code in others
     ]
     return "\n".join(
@@ -232,7 +239,7 @@ def report(found: list[BandKeysCode], others: list[KernelCode], architecture: in
             "## The other kernels",
             "Issued: instructions an item (a byte, a unit, an edge) in the hot loop.",
             "",
-            *markdown(["kernel", "registers", "shared", "local", "issued"], kernels),
+            *markdown(["kernel", "registers", "shared", "local", "issued", "limit"], kernels),
         ]
     )
 

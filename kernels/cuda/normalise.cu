@@ -80,7 +80,7 @@ __device__ __forceinline__ void load_tile(Tile& tile, const u8* __restrict__ dat
     for (document += threadIdx.x; document <= documents; document += THREADS) {
         const i64 at = offsets[document] - begin + 16;
         if (at >= TILE + 32) break;
-        atomicOr(&tile.edges[at / 32], 1u << (at % 32));
+        atomicOr(&tile.edges[at >> 5], 1u << (at & 31));
     }
     __syncthreads();
 }
@@ -299,7 +299,7 @@ write_normalised(const u8* __restrict__ data, const i64* __restrict__ offsets, i
         for (i64 document = first_documents[number] + thread; document <= documents; document += THREADS) {
             const i64 at = offsets[document] - begin;
             if (at >= TILE) break;
-            if (at >= 0) out_offsets[document] = tile_place + segment_places[at / SEGMENT] + document_places[at];
+            if (at >= 0) out_offsets[document] = tile_place + segment_places[(int)at / SEGMENT] + document_places[at];
         }
     }
 }

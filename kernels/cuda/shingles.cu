@@ -30,8 +30,8 @@ __device__ __forceinline__ i64 origin_of(const i64* __restrict__ offsets) {
 
 // Marks before a position (counted from the origin), all bitmap words together; `until` holds sums up to a word's end.
 __device__ __forceinline__ i64 marks_before(const u32* __restrict__ marks, const i64* __restrict__ until, i64 position) {
-    const u32 word = marks[position / 32];
-    return until[position / 32] - __popc(word) + __popc(word & ((1u << (position % 32)) - 1));
+    const u32 word = marks[position >> 5];
+    return until[position >> 5] - __popc(word) + __popc(word & ((1u << (position & 31)) - 1));
 }
 
 // The highest bit of each of sixteen bytes.
@@ -48,7 +48,7 @@ __device__ __forceinline__ u32 high_bits(const uint4& bytes) {
 extern "C" __global__ void mark_edges(const i64* __restrict__ offsets, i64 count, u32* __restrict__ edges) {
     FOR_EACH(number, count) {
         const i64 at = offsets[number] - origin_of(offsets);
-        atomicOr(edges + at / 32, 1u << (at % 32));
+        atomicOr(edges + (at >> 5), 1u << (at & 31));
     }
 }
 
@@ -149,8 +149,8 @@ extern "C" __global__ void list_words(const i64* __restrict__ offsets, const u32
 
 // The first byte behind a word: the first stop behind its begin.
 __device__ __forceinline__ i64 word_end(const u32* __restrict__ stops, i64 begin) {
-    i64 word = (begin + 1) / 32;
-    u32 marks = stops[word] & ~0u << ((begin + 1) % 32);
+    i64 word = (begin + 1) >> 5;
+    u32 marks = stops[word] & ~0u << ((begin + 1) & 31);
     while (!marks) marks = stops[++word];    // the last document's end is one
     return 32 * word + __ffs((int)marks) - 1;
 }
@@ -171,10 +171,12 @@ extern "C" __global__ void list_characters(const u8* __restrict__ data, const i6
                                            u32* __restrict__ units, i64 bytes) {
     const i64 origin = origin_of(offsets), last = offsets[documents];
     FOR_EACH(at, bytes) {
-        if (!(starts[at / 32] >> (at % 32) & 1)) continue;
+        if (!(starts[at >> 5] >> (at & 31) & 1)) continue;
         const i64 position = origin + at;
-        const bool whole = position + utf8_length(data[position]) <= last;
-        units[marks_before(starts, until, at)] = whole ? decode_utf8(data, position) : data[position];
+        u32 code_point = data[position];
+        if (code_point >= 0x80 && position + utf8_length((u8)code_point) <= last)
+            code_point = decode_utf8(data, position);
+        units[marks_before(starts, until, at)] = code_point;
     }
 }
 
