@@ -62,20 +62,20 @@ KERNELS: list[KernelLimit] = [
     KernelLimit("normalise", "carry_states", "STG", items=1, most=38, registers=24, macros=normalise.MACROS),
     # an offset, twice (four a turn); a byte, sixteen of which are read at once; a mark; a word of seven bytes; a byte
     # of which a thread makes a code point
-    KernelLimit("shingles", "mark_edges", "RED", items=1, most=25, registers=24),
-    KernelLimit("shingles", "count_before", "POPC", items=4, most=34, registers=40),
+    KernelLimit("shingles", "mark_edges", "RED", items=1, most=19, registers=24),
+    KernelLimit("shingles", "count_before", "POPC", items=4, most=28, registers=40),
     KernelLimit("shingles", "mark_words", "LDG.E.U8", items=16, most=11.5, registers=40),
     KernelLimit("shingles", "mark_characters", "LDG.E.128", items=16, most=4.2, registers=40),
     KernelLimit("shingles", "list_words", "FLO", items=1, most=15, registers=32),
     KernelLimit("shingles", "hash_words", "LDG", items=1, most=360, registers=48),
-    KernelLimit("shingles", "list_characters", "LDG", items=1, most=146, registers=40),
+    KernelLimit("shingles", "list_characters", "LDG", items=1, most=156, registers=40),
     # a document (four a turn); a unit (four a turn), or a shingle beside what is done for each four of its units
     KernelLimit("shingles", "count_shingles", "STG", items=4, most=26, registers=40),
     KernelLimit("shingles", "hash_shingles", "LDG.E.U16", items=4, most=9.5, registers=40, macros=shingles.macros(2)),
     KernelLimit(
         "shingles", "hash_shingles", "LDG.E.CONSTANT", items=4, most=9.5, registers=40, macros=shingles.macros(4)
     ),
-    KernelLimit("shingles", "hash_shingles", "STG", items=1, most=136, registers=40, macros=shingles.macros(8)),
+    KernelLimit("shingles", "hash_shingles", "STG", items=1, most=84, registers=40, macros=shingles.macros(8)),
     # a thread a byte, most of it for what is not ASCII and for contractions; a thread the marks of 16 items
     KernelLimit("pretokens", "mark_pretokens", "LDG.E.U8", items=1, most=440, registers=32, macros=gpt2.MARKING),
     KernelLimit("pretokens", "mark_new", "LDG", items=1, most=40, registers=32, macros=gpt2.MARKING),
