@@ -66,17 +66,15 @@ __device__ __forceinline__ bool begins_pretoken(const PatternText& text, i64 pos
     const u32 kind = class_at(text, position), kind_before = class_at(text, character_before(text, position));
     if (kind == PATTERN_SPACE) {
         if (kind_before != PATTERN_SPACE) return true;
-        const i64 next = position + utf8_length(first);
-        return next < text.size && !text.edges[next] && class_at(text, next) != PATTERN_SPACE;
+        const i64 next = position + utf8_length(first);    // at most the text's end, or this were no white space
+        return !text.edges[next] && class_at(text, next) != PATTERN_SPACE;
     }
     if (kind_before == PATTERN_SPACE) return before != ' ';
     if (kind == PATTERN_LETTER) {
-        // bytes back to the nearest apostrophe of this document, whose contraction may end here or hold this letter
+        // bytes back to the nearest apostrophe, whose contraction may hold this letter or end before it
         const int back = before == '\'' ? 1
-                         : text.edges[position - 1] ? 0
-                         : text.data[position - 2] == '\'' ? 2
-                         : text.edges[position - 2] ? 0
-                         : text.data[position - 3] == '\'' ? 3 : 0;
+                         : position > 1 && text.data[position - 2] == '\'' ? 2
+                         : position > 2 && text.data[position - 3] == '\'' ? 3 : 0;
         if (back) {
             const int length = contraction_length(text, position - back);
             if (length >= back) return length == back;
