@@ -18,42 +18,25 @@ over the rounds.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from machine import describe, markdown
+from device import Contender, describe_device, median_seconds, mixed_numbers, open_cupy, rates
+from machine import describe, markdown, publish
 
 from gpurefine import kernels
 from gpurefine.dedup.permutations import permutations
 from gpurefine.kernels.cuda import minhash
 from gpurefine.kernels.cuda.source import compiler_options
 
+UNIT = "evaluations"
 SHAPES = ((450, 20), (450, 9), (20, 13), (9, 13), (14, 8))
 RAGGED = (0, 1, 3, 4, 5, 0, 31, 33, 255, 256, 257, 600, 2047, 2048, 2049, 5001, 0)
 #: Characters of a shingle of cuDF's, and the most documents it gets: its signatures take 36 KB each.
 WIDTH, MOST_SIGNATURES = 5, 4000
-
-
-@dataclass(frozen=True)
-class Contender:
-    """Something to be timed.
-
-    Attributes
-    ----------
-    name : what the table calls it
-    run : does the work once
-    evaluations, documents : how many that are
-    """
-
-    name: str
-    run: Callable[[], object]
-    evaluations: int
-    documents: int = 0
 
 
 def band_keys_run(cupy: ModuleType, shape: tuple[int, int], shingles, offsets) -> tuple[Callable[[], None], object]:
@@ -81,15 +64,6 @@ def differing(cupy: ModuleType, repeats: int) -> list[str]:
     return found
 
 
-def mixed_numbers(cupy: ModuleType, count: int):
-    """So many different uint32 with irregular bits, made on the device (the finaliser of MurmurHash3)."""
-    numbers = cupy.arange(count, dtype=cupy.uint32)
-    for shift, multiplier in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        numbers ^= numbers >> cupy.uint32(shift)
-        numbers *= cupy.uint32(multiplier)
-    return numbers ^ numbers >> cupy.uint32(16)
-
-
 def limit(cupy: ModuleType, turns: int) -> Contender:
     """The instructions of the hot loop on all multiprocessors, with sizes as for RefinedWeb's shape."""
     sizes = minhash.choose_sizes(450, 20)
@@ -104,6 +78,7 @@ def limit(cupy: ModuleType, turns: int) -> Contender:
         "limit",
         lambda: kernel((blocks,), (sizes.threads,), (functions, out, *numbers)),
         threads * sizes.per_thread * 4 * turns,
+        UNIT,
     )
 
 
@@ -114,7 +89,8 @@ def ours(cupy: ModuleType, documents: int, shingles: int) -> list[Contender]:
         many = documents * (16 if bands * rows < 1000 else 1)
         offsets = cupy.arange(many + 1, dtype=cupy.int64) * shingles
         run, _ = band_keys_run(cupy, (bands, rows), mixed_numbers(cupy, many * shingles), offsets)
-        found.append(Contender(f"{bands} x {rows}", run, many * shingles * bands * rows, many))
+        name = f"{bands} x {rows}, {many:,} documents"
+        found.append(Contender(name, run, many * shingles * bands * rows, UNIT, limit="limit"))
     return found
 
 
@@ -130,41 +106,15 @@ def cudf_and_ours(cupy: ModuleType, documents: int, shingles: int) -> list[Conte
     hashes = texts.str.hash_character_ngrams(WIDTH, as_list=True).list.leaves.values
     offsets = cupy.arange(documents + 1, dtype=cupy.int64) * shingles
     evaluations = documents * shingles * 9000
+    run, _ = band_keys_run(cupy, (450, 20), hashes, offsets)
     return [
-        Contender("cuDF, 9,000", lambda: texts.str.minhash(0, multipliers, increments, WIDTH), evaluations, documents),
-        Contender("450 x 20 on them", band_keys_run(cupy, (450, 20), hashes, offsets)[0], evaluations, documents),
-    ]
-
-
-def seconds(cupy: ModuleType, function: Callable[[], object]) -> float:
-    """Time between two events on the device, around a call."""
-    begin, end = cupy.cuda.Event(), cupy.cuda.Event()
-    begin.record()
-    function()
-    end.record()
-    end.synchronize()
-    return cupy.cuda.get_elapsed_time(begin, end) / 1e3
-
-
-def measure(cupy: ModuleType, contenders: list[Contender], rounds: int) -> list[list[str]]:
-    """The rows of the table; the first contender is the limit."""
-    times: dict[str, list[float]] = {each.name: [] for each in contenders}
-    for turn in range(rounds + 1):
-        for each in contenders:
-            taken = seconds(cupy, each.run)
-            if turn:  # before the first round kernels are compiled
-                times[each.name].append(taken)
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
-    most = contenders[0].evaluations / medians[contenders[0].name]
-    return [
-        [
-            each.name,
-            f"{each.evaluations / medians[each.name]:.3e}",
-            f"{each.evaluations / medians[each.name] / most:.1%}",
-            f"{each.documents / medians[each.name]:,.0f}" if each.documents else "",
-        ]
-        for each in contenders
-    ]
+        Contender(
+            f"cuDF, 9,000, {documents:,} documents",
+            lambda: texts.str.minhash(0, multipliers, increments, WIDTH),
+            evaluations, UNIT, limit="limit",
+        ),
+        Contender(f"450 x 20, {documents:,} of their documents", run, evaluations, UNIT, limit="limit"),
+    ]  # fmt: skip
 
 
 def main() -> int:
@@ -178,34 +128,32 @@ def main() -> int:
     parser.add_argument("--cudf", action="store_true", help="measure cuDF too")
     parser.add_argument("--out", type=Path, help="write the table to this file")
     options = parser.parse_args()
-    try:
-        import cupy
-
-        name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    except Exception as error:  # CuPy is missing, or its driver: each has an exception of its own
-        print(f"no CUDA device can be used: {error}", file=sys.stderr)
+    opened = open_cupy()
+    if opened is None:
         return 2
+    cupy, name = opened
     if wrong := differing(cupy, options.repeats):
         print(*wrong, sep="\n", file=sys.stderr)
         return 1
     contenders = [limit(cupy, options.turns), *ours(cupy, options.documents, options.shingles)]
     if options.cudf:
         contenders += cudf_and_ours(cupy, options.documents, options.shingles)
-    table = measure(cupy, contenders, options.rounds)
+    table = rates(contenders, median_seconds(cupy, contenders, options.rounds))
     compared = len(RAGGED) * options.repeats
     lines = [
         f"# Band keys on {name}",
         "",
         *describe(),
         "",
+        describe_device(),
+        "",
         f"{options.shingles} shingles a document, {options.rounds} rounds. In each shape the keys of {compared} other "
         "documents, of 0 to 5,001 shingles, were those of the CPU.",
         "",
-        *markdown(["bands x rows", "evaluations/s", "of the limit", "documents/s"], table),
+        *markdown(["bands x rows", "rate", "time", "share"], table),
+        "",
     ]
-    print(*lines, sep="\n")
-    if options.out:
-        options.out.write_text("\n".join(lines) + "\n")
+    publish(lines, options.out)
     return 0
 
 

@@ -265,6 +265,12 @@ def _connected(scheduler: str) -> Iterator[Client]:
         yield client
 
 
+def scheduler_workers(scheduler: str) -> dict[str, dict[str, float]]:
+    """Resources of each worker of a running scheduler by its address. Raises ResourceError if it does not answer."""
+    with _connected(scheduler) as client:
+        return _resources(client)
+
+
 def _survey(scheduler: str) -> Counter[str]:
     """How many workers of a running scheduler have each resource."""
     with _connected(scheduler) as client:

@@ -19,6 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # a busy machine is slow, which is no finding
 hypothesis.settings.register_profile("gpurefine", deadline=None)
+# for tools under which kernels take many times as long: --hypothesis-profile=few
+hypothesis.settings.register_profile("few", deadline=None, max_examples=5)
 hypothesis.settings.load_profile("gpurefine")
 
 

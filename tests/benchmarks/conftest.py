@@ -14,3 +14,15 @@ def benchmark_module():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(FOLDER))
         yield importlib.import_module
+
+
+@pytest.fixture
+def device_program(benchmark_module, emulated):
+    """A function that imports a benchmark by its name and puts CuPy on the CPU, with a clock, in place of a device."""
+    from dry_run import with_clock
+
+    def load(name):
+        with_clock(emulated(multiprocessors=1))
+        return benchmark_module(name)
+
+    return load

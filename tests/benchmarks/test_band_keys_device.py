@@ -1,8 +1,6 @@
 """The benchmark on a device runs to its end, on the CPU in place of one."""
 
 import sys
-import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,24 +8,10 @@ import pytest
 from gpurefine.kernels.cuda import minhash
 
 
-class Event:
-    """A moment of the host's clock."""
-
-    def record(self):
-        self.moment = time.perf_counter()
-
-    def synchronize(self):
-        pass
-
-
 @pytest.fixture
-def program(benchmark_module, emulated, monkeypatch):
+def program(device_program, monkeypatch):
     """The program, its shapes fewer, with a CuPy of the CPU."""
-    cupy = emulated(multiprocessors=1)
-    cupy.cuda.Event = Event
-    cupy.cuda.get_elapsed_time = lambda begin, end: 1e3 * (end.moment - begin.moment)
-    cupy.cuda.runtime = SimpleNamespace(getDeviceProperties=lambda device: {"name": b"a CPU"})
-    module = benchmark_module("band_keys_device")
+    module = device_program("band_keys_device")
     monkeypatch.setattr(module, "SHAPES", ((450, 20), (14, 8)))
     return module
 
@@ -41,7 +25,7 @@ def test_all_of_it_runs(program, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", options(tmp_path))
     assert program.main() == 0
     text = (tmp_path / "out.md").read_text()
-    assert "# Band keys on a CPU" in text and "100.0%" in text and "| 14 x 8 |" in text
+    assert "# Band keys on a CPU" in text and "% of limit" in text and "| 14 x 8, 48 documents |" in text
 
 
 def test_other_keys_end_it(program, tmp_path, monkeypatch, capsys):
