@@ -1,5 +1,6 @@
 """Sort-and-run collisions of the CUDA kernels: the same documents connected as by the CPU's hash table."""
 
+import cuda_on_host
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -82,12 +83,36 @@ def test_long_runs_and_their_borders(cuda, order):
     check(np.random.default_rng(1).permutation(keys)[None])
 
 
+@pytest.mark.parametrize("order", ["rising", "mixed"])
+def test_the_first_document_of_a_key_is_the_centre_of_a_star(cuda, order):
+    """So that many equal documents make no long way, and the search for a run's first place is right to one."""
+    cuda(order=order)
+    drawn = np.random.default_rng(6).integers(0, 9, 300, dtype=np.uint64)
+    for keys in (np.sort(drawn), drawn, np.ones(70, np.uint64)):
+        parent = to_device(np.arange(keys.size, dtype=np.uint32))
+        positions = to_device(np.arange(keys.size, dtype=np.uint32))
+        left, right, shared = collisions.link_band_keys(to_device(keys), positions, parent)
+        values, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        further = np.flatnonzero((keys != 0) & (first[which] != np.arange(keys.size)))
+        expected = sorted(zip(first[which][further].tolist(), further.tolist(), strict=True))
+        assert sorted(zip(left.get().tolist(), right.get().tolist(), strict=True)) == expected
+        assert shared == np.count_nonzero(values)  # each is there twice
+
+
 def test_all_equal_and_all_different_and_none(cuda):
     cuda(multiprocessors=1)
     check(np.full((2, 5000), 2**64 - 1, np.uint64))
     check(np.arange(1, 401, dtype=np.uint64)[None] * np.uint64(2**50))
     check(np.zeros((1, 50), np.uint64))
     check(np.zeros((1, 0), np.uint64))
+
+
+def test_nothing_is_read_or_written_out_of_bounds(emulated, programs):
+    """Runs at both ends of the keys, of lengths at which the search for their beginning steps beyond it."""
+    emulated(extra_options=cuda_on_host.sanitizers(programs))
+    for length in (2, 3, 5, 9, 17, 40):
+        keys = np.repeat(np.array([1, 2**63], np.uint64), [length, length + 1])
+        check(np.stack([keys, keys[::-1]]), shares=2)
 
 
 def test_shares_are_a_partition_of_the_keys_and_even(cuda):
