@@ -5,7 +5,7 @@
 // Says of two tokens that they make none; above all ids.
 #define NO_TOKEN 0xFFFFu
 
-// Id of the token that two tokens make, or NO_TOKEN. `mask` is the number of slots of the table, a power of two, less 1.
+// Id of the token that two tokens make, or NO_TOKEN. `mask` is 1 less than the slots of the table, a power of two.
 __device__ __forceinline__ u32 merged_id(const u64* __restrict__ pairs, u64 mask, u32 left, u32 right) {
     const u64 key = (u64)left << 16 | right;
     u64 slot = key * 0x9E3779B97F4A7C15ull >> 32 & mask;

@@ -1,10 +1,10 @@
 // From pre-tokens to the distinct ones, and from their tokens to those of the text, which are those of
 // kernels/cpu/gpt2.py. pretokens.cu finds the pre-tokens; shortpieces.cu and longpieces.cu encode the distinct ones.
 //
-//   * look_up: a thread takes a pre-token to a hash table in which it finds an equal one, or leaves its own number. Half
-//     of a slot are bits of the hash; where they agree the bytes themselves are compared, so that different pre-tokens
-//     are never taken for one. A pre-token that finds neither its equal nor a free slot among PROBES stands for itself,
-//     and so does one of more than SHARED bytes: a full table, or texts made so that hashes meet, cost time in
+//   * look_up: a thread takes a pre-token to a hash table in which it finds an equal one, or leaves its own number.
+//     Half of a slot are bits of the hash; where they agree the bytes themselves are compared, so that different
+//     pre-tokens are never taken for one. A pre-token that finds neither its equal nor a free slot among PROBES stands
+//     for itself, and so does one of more than SHARED bytes: a full table, or texts made so that hashes meet, cost time in
 //     proportion to the text and nothing else. Which of equals stands for all is up to the order of threads; their
 //     tokens are the same.
 //   * write_tokens, write_long: each pre-token's tokens into their place; a thread a pre-token up to SHARED bytes, a

@@ -34,7 +34,7 @@ TILE = 16 * THREADS
 SHARED = 256
 
 #: How pieces are encoded, by the bytes of the longest: the first has a thread a piece, the others a block. A longer one
-#: is encoded by the CPU, whose time grows with the length alone; a block's grows with the square.
+#: is encoded by the CPU, whose time grows little faster than the length; a block's grows with the square.
 SHORT = {"PIECE": 32, "THREADS": 128}
 MEDIUM = {"PIECE": SHARED, "THREADS": 32}
 LONG = {"PIECE": 1024, "THREADS": 128}
@@ -89,7 +89,8 @@ def gpt2_tokens(
 
     They are those of ``kernels.cpu.gpt2.gpt2_tokens`` if each document is valid UTF-8. Other bytes are read safely and
     come to some tokens in a time as short. Of device memory it needs, beside the result, some 3 bytes for each byte of
-    text and 36 to 45 for each pre-token; of English, a pre-token has 4 to 5 bytes.
+    text and 36 to 45 for each pre-token; of English, a pre-token has 4 to 5 bytes. A pre-token of more than 1,024 bytes
+    comes to the host and is encoded there, some megabytes a second.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 // Byte-pair encoding of long pieces of text, with the result of shortpieces.cu.
 //
 // A block takes one piece after another. Nothing is moved: tokens are linked, and a token that is gone leaves a pair
-// without rank. Each step is a minimum over the block; then two threads look up the two new pairs, one to each side. The
-// time of a piece grows with its merges times PIECE / THREADS, so the launcher says how long a piece may be.
+// without rank. Each step is a minimum over the block; then two threads look up the two new pairs, one to each side.
+// The time of a piece grows with its merges times PIECE / THREADS, so the launcher says how long a piece may be.
 //
 // Sizes:
 //   THREADS  threads of a block
@@ -37,7 +37,8 @@ encode_long(const u8* __restrict__ data, const i64* __restrict__ starts, const i
         for (;;) {
             u32 best = ~0u;    // the low half is the place, so that of equals the leftmost is least
 #pragma unroll 4
-            for (int index = thread; index < length; index += THREADS) best = min(best, (u32)ranks[index] << 16 | index);
+            for (int index = thread; index < length; index += THREADS)
+                best = min(best, (u32)ranks[index] << 16 | index);
             best = block_min<THREADS>(best, shared);
             if (best >> 16 == NO_TOKEN) break;    // the same for all threads
             if (thread < 2) {    // the first makes the token and looks to the right, the second to the left

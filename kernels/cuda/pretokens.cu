@@ -22,8 +22,8 @@ __device__ __forceinline__ u32 bytes_of_kind(u32 word, u32 kind) {
     return (~others >> 7 & 0x01010101u) * 0x01020408u >> 24;
 }
 
-// Masks of the 16 flags of each thread that are `kind`, and their number in the tile. All threads must call; `flags` may
-// be changed after it.
+// Masks of the 16 flags of each thread that are `kind`, and their number in the tile. All threads must call; `flags`
+// may be changed after it.
 __device__ __forceinline__ void write_marks(const u8* flags, u32 kind, i64 tile, u32* shared, u16* marks, i64* counts) {
     const uint4 mine = reinterpret_cast<const uint4*>(flags)[threadIdx.x];
     const u32 mask = bytes_of_kind(mine.x, kind) | bytes_of_kind(mine.y, kind) << 4 | bytes_of_kind(mine.z, kind) << 8 |

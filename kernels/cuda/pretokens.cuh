@@ -4,12 +4,13 @@
 //
 // In valid UTF-8 whether a pre-token begins with a character shows from what is near it:
 //   * one begins with each document;
-//   * with white space that follows anything else; in a run of white space also with the last one, if the document
-//     goes on behind it, since what follows may need it as its prefix, or needs it not to be there;
+//   * with white space that follows anything else; in a run of white space also with its last character, if the
+//     document goes on behind it;
 //   * with any other character behind white space, unless that is U+0020, which is then the prefix;
 //   * else where the class changes, but for contractions: none begins inside of one, and one begins behind it.
-// Contractions begin with an apostrophe that begins a pre-token. It is of class other, so it does unless it has a prefix
-// or follows another character of class other. (A contraction ends with a letter, so none decides about the next one.)
+// Contractions begin with an apostrophe that begins a pre-token. It is of class other, so it does unless it has a
+// prefix or follows another character of class other. A contraction ends with a letter, so that none decides about the
+// next one.
 //
 // The classes must say that an apostrophe is other, an ASCII letter a letter, and U+0020 white space.
 #pragma once

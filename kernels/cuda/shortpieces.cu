@@ -1,9 +1,9 @@
-// Byte-pair encoding of short pieces of text: of all neighbours that make a token together the pair with the lowest id, of
-// equals the leftmost, again and again. The tokens are those of kernels/cpu/bytepairs.py.
+// Byte-pair encoding of short pieces of text: of all neighbours that make a token together the pair with the lowest id,
+// of equals the leftmost, again and again. The tokens are those of kernels/cpu/bytepairs.py.
 //
-// Each merge depends on all before it, so a piece is a chain of as many steps as it has merges, and what can be done side
-// by side are the pieces: a thread takes one after another. Its tokens and the ranks of its pairs lie in shared memory,
-// those of neighbouring threads beside each other; a merge closes the gap by moving what is behind it.
+// Each merge depends on all before it, so a piece is a chain of as many steps as it has merges, and what can be done
+// side by side are the pieces: a thread takes one after another. Its tokens and the ranks of its pairs lie in shared
+// memory, those of neighbouring threads beside each other; a merge closes the gap by moving what is behind it.
 // Tokens of a piece are written from the place of its first byte on: there are never more of them than of bytes.
 //
 // Sizes:
