@@ -49,8 +49,8 @@ def link_band_keys(
     check_array("parent", parent, "uint32")
     if keys.size != positions.size:
         raise ValueError(f"{keys.size} keys and {positions.size} positions: there must be as many")
-    # a stable radix sort: the first position of a run is its least
-    order = cupy.argsort(keys)
+    # stable, so that the first position of a run is its least; for these numbers CuPy takes a radix sort
+    order = cupy.argsort(keys, kind="stable")
     sorted_keys, sorted_positions = keys[order], positions[order]
     del order
     joined, first = cupy.empty(keys.size, cupy.uint8), cupy.empty(keys.size, cupy.uint32)
