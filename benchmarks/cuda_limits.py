@@ -60,8 +60,8 @@ KERNELS: list[KernelLimit] = [
     KernelLimit("normalise", "count_normalised", "LDS.S8", items=1, most=130, registers=40, macros=normalise.MACROS),
     KernelLimit("normalise", "write_normalised", "LDS.S8", items=1, most=172, registers=40, macros=normalise.MACROS),
     KernelLimit("normalise", "carry_states", "STG", items=1, most=38, registers=24, macros=normalise.MACROS),
-    # an offset, twice (four a turn); a byte, sixteen of which are read at once; a mark; a word of seven bytes; a byte
-    # of which a thread makes a code point
+    # an offset, twice (four a turn); a byte, twice, sixteen of which are read at once; a word of up to seven bytes,
+    # listed and hashed; a byte of which a thread makes a code point
     KernelLimit("shingles", "mark_edges", "RED", items=1, most=19, registers=24),
     KernelLimit("shingles", "count_before", "POPC", items=4, most=28, registers=40),
     KernelLimit("shingles", "mark_words", "LDG.E.U8", items=16, most=11.5, registers=40),

@@ -33,11 +33,9 @@
 #define BEGUN 2u
 #define VISIBLE 4u
 
-// How a piece of text meets the state before it: not at all (a document begins before any visible byte, or there is
-// none), or with a visible byte at once, or with one after a blank. `meeting - 1` is then what is added to the state.
+// How a piece of text meets the state before it: not at all, since a document begins before any visible byte, or there is
+// none; else 1 more than what it adds to the state before its first visible byte: nothing or AND_BLANK.
 #define MEETS_NOT 0u
-#define MEETS_VISIBLE 1u
-#define MEETS_BLANK 2u
 
 // Whether a blank is to be written for a piece that meets this state; for MEETS_NOT all bits are added.
 __device__ __forceinline__ bool blank_between(u32 state, u32 meeting) {

@@ -5,8 +5,8 @@
 // where in the result it goes and which unit is the first of a document. Bit 0 of a bitmap is the byte `origin`: the
 // first of all documents or up to 31 before it.
 //   words        mark_words, list_words; then a thread a word hashes its bytes (hash_words). The hash takes eight bytes
-//                after the other, so that the longest word decides when the last thread ends: about 50 clocks for
-//                eight bytes, by the instructions, 0.02 s for a word of 5 MB.
+//                after the other, so that the longest word decides when the last thread ends: 0.02 s for one of 5 MB
+//                at some 60 clocks for eight bytes, which is an estimate from the instructions.
 //   characters   mark_characters, list_characters: a thread a byte, so that neighbours write beside each other
 //   shingles     hash_shingles: a thread a shingle. A block takes TILE of them, finds the documents of the first and
 //                the last by halving, and each thread only looks between those.

@@ -77,10 +77,10 @@ def test_units_within_bounds(emulated, programs):
     assert_same_units(*joined(texts_of(6), b"before"))
 
 
-@pytest.mark.parametrize("length", [*range(28, 37), 63, 64, 65, 96])
+@pytest.mark.parametrize("length", [28, 30, 31, 32, 33, 64])
 def test_the_end_anywhere_among_32_bytes(emulated, length):
     emulated()
-    for end in (b"", b" ", "é".encode(), "\u3000".encode(), "\u3000a".encode()):
+    for end in (b"", b" ", "\u3000".encode(), "\u3000é".encode()):
         assert_same_units(*joined([b"x" * length + end, end, end + b"y"]))
         assert_same_units(*joined([b"a" + b" " * length + end]))
 
