@@ -38,6 +38,21 @@ def from_arrow(table: pa.Table, on_device: bool = False) -> Frame:
     return cudf.DataFrame.from_arrow(table)
 
 
+def unfit_for_device(schema: pa.Schema) -> list[str]:
+    """Names of columns that cuDF may not hold: it has numbers, truth values, text, times, and lists and structs of them."""
+    return [field.name for field in schema if not _fits_device(field.type)]
+
+
+def _fits_device(type: pa.DataType) -> bool:
+    if pa.types.is_list(type):
+        return _fits_device(type.value_type)
+    if pa.types.is_struct(type):
+        return all(_fits_device(field.type) for field in type)
+    simple = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_float32, pa.types.is_float64, pa.types.is_string)
+    times = (pa.types.is_large_string, pa.types.is_timestamp, pa.types.is_duration)
+    return any(is_one(type) for is_one in simple + times)
+
+
 def to_arrow(frame: Frame, schema: pa.Schema) -> pa.Table:
     """The columns of ``schema`` from ``frame`` as a table of just these types; a column that is missing is null."""
     columns = []

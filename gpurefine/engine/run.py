@@ -21,7 +21,8 @@ from gpurefine.engine.progress import tell
 from gpurefine.engine.results import Run
 from gpurefine.engine.store import FORMAT_VERSION, RunStore
 from gpurefine.engine.tools import StageTools
-from gpurefine.errors import OutputError
+from gpurefine.errors import ConfigError, OutputError
+from gpurefine.frames import unfit_for_device
 from gpurefine.read.columns import check_tables
 from gpurefine.read.inputs import InputFile, check_inputs, find_inputs
 from gpurefine.resources.cache import default_resources
@@ -130,6 +131,7 @@ def run(
         partition_bytes=partition_bytes,
         offline=offline,
     )
+    decided = _for_columns(decided, prepared, backend)
     warn_of_settings(pipeline.stages)
     store = RunStore(output)
     store.prepare()
@@ -151,6 +153,17 @@ def run(
         if not pipeline.output.keep_work:
             store.clear_work()
     return Run(store.root)
+
+
+def _for_columns(decided: Backend, prepared: Prepared, backend: str) -> Backend:
+    """What was decided, or CPUs where documents have columns that cannot lie on a device."""
+    unfit = unfit_for_device(prepared.others) if decided.on_device else []
+    if not unfit:
+        return decided
+    problem = f"cuDF cannot hold column {unfit[0]!r} of type {prepared.others.field(unfit[0]).type}"
+    if backend == "gpu":
+        raise ConfigError(f"--backend gpu: {problem}; write it as text or numbers, or use --backend auto or cpu")
+    return Backend(note=f"runs on CPUs, no GPU is used: {problem}")
 
 
 def prepare(

@@ -17,6 +17,7 @@ import gpurefine
 from gpurefine.config import pipeline_from_data
 from gpurefine.engine import deduplicate, emit, execute
 from gpurefine.engine import run as run_module
+from gpurefine.errors import ConfigError
 from gpurefine.kernels.cuda import gpt2, minhash, stats
 from gpurefine.workers import Backend
 
@@ -159,3 +160,16 @@ def test_a_device_without_memory_for_a_batch_gets_it_in_halves(here, table, tmp_
     assert max(sizes) > 20 and {1, 2, 3} <= set(sizes)
     monkeypatch.undo()  # runs are on workers again
     check(run, table, tmp_path)
+
+
+def test_columns_that_a_device_cannot_hold_keep_a_run_on_cpus(here, table, tmp_path, capfd):
+    pipeline, path = table
+    rows = pq.read_table(path).slice(0, 9)
+    odd = pa.array([b"x"] * 9, pa.binary())
+    pq.write_table(rows.append_column("score", pa.array(range(9))).append_column("blob", odd), path)
+    with pytest.raises(ConfigError, match="cuDF cannot hold column 'blob' of type binary; write it as text"):
+        gpurefine.run(pipeline, path, tmp_path / "run", backend="gpu", quiet=True)
+    run = gpurefine.run(pipeline, path, tmp_path / "run")
+    assert {step["device"] for step in run.manifest["steps"]} == {"CPU"}
+    assert "no GPU is used: cuDF cannot hold column 'blob'" in capfd.readouterr().err
+    assert run.refined()["score"].notna().all()
