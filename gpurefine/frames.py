@@ -39,7 +39,7 @@ def from_arrow(table: pa.Table, on_device: bool = False) -> Frame:
 
 
 def unfit_for_device(schema: pa.Schema) -> list[str]:
-    """Names of columns that cuDF may not hold: it has numbers, truth values, text, times, and lists and structs of them."""
+    """Names of columns that cuDF may not hold: it has numbers, truth values, text, times, and lists and structs."""
     return [field.name for field in schema if not _fits_device(field.type)]
 
 
