@@ -5,7 +5,7 @@
 #
 #   unpack     RAPIDS from --carried (.rapids, made by pack_rapids.sh) into $GPUREFINE_GPU_SITE (/tmp/gpurefine-gpu)
 #   check      gpurefine doctor, and the tests that need a device: kernels, dedup, frames, whole runs
-#   sanitize   the kernels' tests under compute-sanitizer: memcheck and racecheck
+#   memcheck, racecheck   the kernels' tests under that tool of compute-sanitizer
 #   parity     filters and MinHash on --sample (.gpu-sample, made by gpu_sample.py), GPU against CPU, bit for bit
 #   measure    band keys, text kernels, sort-and-run and union-find, the whole dedup
 #
@@ -26,25 +26,25 @@ while (($#)); do
     --sample) sample=$2; shift ;;
     --out) out=$2; shift ;;
     --dry-run) dry=1 ;;
-    unpack | check | sanitize | parity | measure) parts+=("$1") ;;
+    unpack | check | memcheck | racecheck | parity | measure) parts+=("$1") ;;
     *) echo "gpu.sh: unknown argument '$1'; see the head of this file" >&2; exit 2 ;;
   esac
   shift
 done
-((${#parts[@]})) || parts=(unpack check sanitize parity measure)
+((${#parts[@]})) || parts=(unpack check memcheck racecheck parity measure)
 mkdir -p "$site" "$out"
 out=$(cd "$out" && pwd)
 statuses=() failed=0
 
-# step NAME SECONDS COMMAND...: what it prints goes to the terminal and to NAME.log
+# step NAME SECONDS COMMAND...: what it prints goes to the terminal and to gpu.log
 step() {
   local name=$1 limit=$2 began=$SECONDS status
   shift 2
-  echo "== $name"
-  timeout --kill-after=10 "$limit" "$@" 2>&1 | tee "$out/$name.log"
+  echo "== $name" | tee -a "$out/gpu.log"
+  timeout --kill-after=10 "$limit" "$@" 2>&1 | tee -a "$out/gpu.log"
   status=${PIPESTATUS[0]}
   ((status == 5)) && [[ $name == memcheck* || $name == racecheck* ]] && status=0  # pytest found no test for a device
-  echo "== $name: exit status $status after $((SECONDS - began)) s"
+  echo "== $name: exit status $status after $((SECONDS - began)) s" | tee -a "$out/gpu.log"
   statuses+=("$name=$status")
   ((status == 0)) || failed=1
 }
@@ -97,22 +97,21 @@ check() {
 
 # CuPy's pool would hide what is read behind an array: plain_allocator gives each array memory of its own.
 sanitize() {
-  local tool file
-  if ((dry)); then
-    return
-  fi
+  local tool=$1 file
+  ((dry)) && return
   if ! command -v compute-sanitizer >/dev/null; then
     echo "gpu.sh: no compute-sanitizer on the PATH (it comes with the CUDA toolkit); skipped"
-    statuses+=(sanitize=skipped)
+    statuses+=("$tool=skipped")
     return
   fi
-  for tool in memcheck racecheck; do
-    for file in tests/kernels/test_cuda_*.py; do
-      step "$tool-$(basename "$file" .py)" 120 compute-sanitizer --tool "$tool" --error-exitcode 9 --launch-timeout 0 \
-        "$python" -m pytest -q -x -p no:cacheprovider -p plain_allocator --hypothesis-profile=few -m gpu "$file"
-    done
+  for file in tests/kernels/test_cuda_*.py; do
+    step "$tool-$(basename "$file" .py)" 90 compute-sanitizer --tool "$tool" --error-exitcode 9 --launch-timeout 0 \
+      "$python" -m pytest -q -x -p no:cacheprovider -p plain_allocator --hypothesis-profile=few -m gpu "$file"
   done
 }
+
+memcheck() { sanitize memcheck; }
+racecheck() { sanitize racecheck; }
 
 parity() {
   local tables=("$sample"/*.parquet)

@@ -33,11 +33,11 @@ def script(tmp_path):
 
 
 def test_it_goes_on_behind_a_failure_and_tells_all(script, tmp_path):
-    done = script("unpack", "parity", "sanitize", "--carried", str(tmp_path / "nothing"), "--sample", str(tmp_path))
+    done = script("unpack", "parity", "memcheck", "--carried", str(tmp_path / "nothing"), "--sample", str(tmp_path))
     assert done.returncode == 1
     status = (tmp_path / "out" / "status.txt").read_text()
-    assert "unpack=1 parity=skipped sanitize=" in status
-    assert (tmp_path / "out" / "unpack.log").exists()
+    assert "unpack=1 parity=skipped memcheck" in status
+    assert "== unpack: exit status 1" in (tmp_path / "out" / "gpu.log").read_text()
 
 
 def test_an_unknown_part_is_refused(script):

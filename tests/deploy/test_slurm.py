@@ -121,6 +121,7 @@ def test_a_run_on_a_node(job, demo_crawl, tmp_path):
     assert cuda[cuda.index("--resources") + 1] == "GPU=1" and cpu[cpu.index("--nworkers") + 1] == "1"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_refused_ends_the_job_with_its_exit_code(job, tmp_path):
     process = job("no-such-preset", tmp_path / "*.warc.gz", "-o", tmp_path / "run", SLURM_GPUS_ON_NODE="0")
     told, _ = process.communicate(timeout=60)
