@@ -16,10 +16,11 @@ from dataclasses import asdict, dataclass
 #: Bytes that a process takes on a device before it holds any text: the CUDA context and the code of our kernels and of
 #: cuDF.
 CONTEXT_MEMORY = 1 << 30
-#: Bytes of text that a batch on a device is cut to.
+#: Bytes of text that a batch on a device is cut to, as ``engine.emit`` does.
 BATCH_TEXT = 128 << 20
-#: Bytes on the device for each byte of text, at most at a time: the text itself and what the kernels work with
-#: (normalised text, tokens, hashes of shingles, sorted keys).
+#: Bytes on the device for each byte of text at a time: the frame with the text and a copy of it (2), and what the
+#: kernels work with, of which text statistics take most (some 14 for English), with room for a pool's gaps. Estimated
+#: from the kernels' own figures, not measured.
 MEMORY_PER_TEXT_BYTE = 24
 #: Bytes of free device memory that one partition needs, which is worked on a batch at a time. A batch that needs more
 #: is halved and tried again.
