@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 #: Bytes that a process takes on a device before it holds any text: the CUDA context and the code of our kernels and of
 #: cuDF.
 CONTEXT_MEMORY = 1 << 30
-#: Bytes of text that a batch on a device is cut to, as ``engine.emit`` does.
+#: Bytes that a batch of documents on a device is cut to.
 BATCH_TEXT = 128 << 20
 #: Bytes on the device for each byte of text at a time: the frame with the text and a copy of it (2), and what the
 #: kernels work with, of which text statistics take most (some 14 for English), with room for a pool's gaps. Estimated

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from gpurefine.devices import (
-    BATCH_TEXT,
     MISSING,
     NEEDED_MEMORY,
     Device,
@@ -22,7 +21,6 @@ from gpurefine.devices import (
     find_devices,
     judge,
 )
-from gpurefine.engine.emit import DEVICE_BATCH_BYTES
 from gpurefine.probe import driver_cuda
 
 GIB = 1 << 30
@@ -187,7 +185,7 @@ def test_little_free_memory(machine):
 
 
 def test_what_a_partition_needs_is_made_up_of_its_parts():
-    assert NEEDED_MEMORY == 4 * GIB and BATCH_TEXT == DEVICE_BATCH_BYTES
+    assert NEEDED_MEMORY == 4 * GIB
     just_enough = Device(0, "GPU", (7, 0), 8 * GIB, NEEDED_MEMORY)
     assert judge(Facts("580.65.06", (13, 0), "cupy", (13, 0), devices=(just_enough,), cudf_error="")) is None
 
