@@ -104,7 +104,7 @@ def test_a_barrier_that_only_some_threads_reach_is_an_error(emulated):
 def test_an_access_out_of_bounds_is_an_error(emulated, programs):
     options = cuda_on_host.sanitizers(programs)
     if not options:
-        pytest.skip("this g++ has no sanitizers")
+        pytest.skip("this compiler has no sanitizers")
     emulated(extra_options=options, change=lambda text: text.replace("i < count ? i : count - 1", "i"))
     shingles, offsets = documents([64, 3])
     with pytest.raises(RuntimeError, match="heap-buffer-overflow"):
