@@ -40,8 +40,8 @@ IMITATED_GPUS = "GPUREFINE_IMITATED_GPUS"
 #: How workers for a scheduler that is running are started, by resource.
 WORKER_COMMANDS = {
     "CPU": "dask worker ADDRESS --nthreads 1 --resources CPU=1",
-    "GPU": "dask cuda worker ADDRESS --resources GPU=1 --rmm-async --set-rmm-allocator-for-libs cupy "
-    "--enable-cudf-spill",
+    "GPU": "NUMBA_CUDA_MEMORY_MANAGER=rmm.allocators.numba dask cuda worker ADDRESS --resources GPU=1 --nthreads 1 "
+    "--rmm-async --set-rmm-allocator-for-libs cupy --enable-cudf-spill",
 }
 
 

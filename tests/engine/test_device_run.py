@@ -62,12 +62,19 @@ def here(monkeypatch, cudf):
 
 
 @pytest.fixture(scope="module")
+def extraction():
+    """Skips where a machine with a GPU has only what filters and dedups need."""
+    for package in ("trafilatura", "fasttext"):
+        pytest.importorskip(package, reason=f"{package} is not here")
+
+
+@pytest.fixture(scope="module")
 def options(demo_crawl):
     return [f"urls.blocklist={demo_crawl[1]}", "output.stats=true"]
 
 
 @pytest.fixture(scope="module")
-def on_cpu(demo_crawl, options, tmp_path_factory):
+def on_cpu(extraction, demo_crawl, options, tmp_path_factory):
     output = tmp_path_factory.mktemp("cpu") / "run"
     return gpurefine.run("refinedweb", demo_crawl[0], output, overrides=options, backend="cpu", workers=1, quiet=True)
 
@@ -91,6 +98,7 @@ def launches(monkeypatch):
 
 
 def test_the_demo_on_a_device(here, demo_crawl, options, on_cpu, tmp_path, monkeypatch):
+    """From HTML on, where what extracts is installed; the other tests need no more than a device."""
     called = launches(monkeypatch)
     run = gpurefine.run(
         "refinedweb", demo_crawl[0], tmp_path / "run", overrides=options, partition_bytes=200_000, quiet=True
