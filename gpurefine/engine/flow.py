@@ -59,7 +59,7 @@ class Flow:
         self._context, self._steps = context, steps
         self._splits = _Splits(context, partitions) if steps[0].index == 0 else None
 
-    def after(self, partition: int, step: int, counts: dict[str, Any] | None) -> Iterator[Job]:
+    def after(self, partition: int, step: int, counts: dict[str, Any]) -> Iterator[Job]:
         """The jobs that may be run now that a partition went through a step.
 
         Parameters
@@ -69,7 +69,6 @@ class Flow:
         """
         ready = [partition]
         if self._splits is not None and step == 0:
-            assert counts is not None
             ready = self._splits.settled(partition, counts)
         for index in ready:
             job = self._next(index, step)
