@@ -15,6 +15,7 @@ from tables import assert_same_results
 
 import gpurefine
 from gpurefine.engine.store import RunStore
+from gpurefine.workers import IMITATED_GPUS
 
 HERE = Path(__file__).parent
 
@@ -38,18 +39,19 @@ def config(tmp_path_factory):
     return path
 
 
-def start(config, crawl, output, counting):
-    """Start the run in a process group of its own."""
+def start(config, crawl, output, counting, gpus=0):
+    """Start the run in a process group of its own, with so many GPUs that are imitated."""
     command = [sys.executable, "-m", "gpurefine", "run", str(config), str(crawl), "-o", str(output)]
     command += ["--workers", "2", "--partition-size", "40000"]
-    environment = {**os.environ, "COUNTING_FILE": str(counting), "PYTHONPATH": str(HERE)}
+    environment = {**os.environ, "COUNTING_FILE": str(counting), "PYTHONPATH": str(HERE), IMITATED_GPUS: str(gpus)}
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
 
-def kill_and_resume(kills, seed, config, crawl, tmp_path):
+def kill_and_resume(kills, seed, config, crawl, tmp_path, gpus=(0,)):
     """Kill runs at ``kills`` random moments, each run until it ends, and compare each with an undisturbed one.
 
-    Returns the number of pages that were extracted twice.
+    Each time a run is started it has one of these numbers of GPUs. Returns the number of pages that were extracted
+    twice.
     """
     process = start(config, crawl, tmp_path / "undisturbed", tmp_path / "once")
     assert process.wait(300) == 0, process.stderr.read().decode()
@@ -66,7 +68,7 @@ def kill_and_resume(kills, seed, config, crawl, tmp_path):
         assert rounds <= 3 * kills, f"{killed_in_all} of {kills} kills came in time in {rounds} runs"
         output = tmp_path / f"disturbed-{rounds}"
         began = time.monotonic()
-        killed, extra = run_until_it_ends(config, crawl, output, generator, duration, kills - killed_in_all)
+        killed, extra = run_until_it_ends(config, crawl, output, generator, duration, kills - killed_in_all, gpus)
         if not killed:
             duration = time.monotonic() - began
         assert_same_results(undisturbed, gpurefine.open_run(output))
@@ -77,12 +79,12 @@ def kill_and_resume(kills, seed, config, crawl, tmp_path):
     return extra_in_all
 
 
-def run_until_it_ends(config, crawl, output, generator, duration, kills):
+def run_until_it_ends(config, crawl, output, generator, duration, kills, gpus):
     """Start the run again and again, killed at random moments at most ``kills`` times; kills and pages done twice."""
     counting = output.with_suffix(".count")
     killed = 0
     while True:
-        process = start(config, crawl, output, counting)
+        process = start(config, crawl, output, counting, gpus[killed % len(gpus)])
         try:
             assert process.wait(generator.uniform(0.1, 0.9) * duration if killed < kills else 300) == 0
             break
@@ -108,6 +110,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(config, demo_crawl, tmp_path):
     kill_and_resume(2, 1, config, demo_crawl[0], tmp_path)
 
 
+def test_a_run_with_gpu_workers_that_is_killed_goes_on_with_and_without_them(config, demo_crawl, tmp_path):
+    kill_and_resume(2, 3, config, demo_crawl[0], tmp_path, gpus=(1, 0))
+
+
 @pytest.mark.slow
 def test_ten_kills_on_a_real_crawl(config, shared_data, tmp_path):
     extra = kill_and_resume(10, 7, config, shared_data / "sample_medium_a.warc.gz", tmp_path)
@@ -125,6 +131,7 @@ def test_a_lock_of_a_dead_process_is_taken_over(tmp_path):
     program = f"""
 import time
 from gpurefine.engine.store import RunStore
+from gpurefine.workers import IMITATED_GPUS
 with RunStore({str(store.root)!r}).lock():
     print("locked", flush=True)
     time.sleep(60)
