@@ -22,7 +22,10 @@ from gpurefine.engine.tools import StageTools
 from gpurefine.errors import RunError
 from gpurefine.frames import from_arrow
 from gpurefine.stages.base import DedupStage
-from gpurefine.write import read_footer
+from gpurefine.write import TableWriter, read_footer
+
+#: In the footer of a file whose documents were let go, because the step behind has them.
+TAKEN_UP = "taken_up"
 
 #: Rows of a batch when documents are loaded from Parquet.
 BATCH_ROWS = 1024
@@ -37,8 +40,11 @@ def read_documents(path: Path, fingerprint: str, schema: pa.Schema = DOCUMENT_SC
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            if (read_footer(path) or {}).get("fingerprint") != fingerprint:
+            footer = read_footer(path) or {}
+            if footer.get("fingerprint") != fingerprint:
                 raise ValueError("it belongs to another run")
+            if footer.get(TAKEN_UP):
+                raise ValueError("its documents went on to a step whose file is gone")
             # row groups have some megabytes; a batch over several of them could hold a thousand very long documents
             for group in range(file.num_row_groups):
                 for rows in file.iter_batches(BATCH_ROWS, row_groups=[group]):
@@ -48,6 +54,14 @@ def read_documents(path: Path, fingerprint: str, schema: pa.Schema = DOCUMENT_SC
                     yield documents
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise RunError(f"cannot read {path}: {error}; it is not what was written, use --fresh to start over") from None
+
+
+def empty_documents(path: Path) -> None:
+    """Empty a file of documents that the step behind has taken up. Its counts stay, so its partition is still done."""
+    footer = read_footer(path) or {}
+    if footer and TAKEN_UP not in footer:
+        with TableWriter(path, pq.read_schema(path).remove_metadata()) as writer:
+            writer.close(footer | {TAKEN_UP: True})
 
 
 class KeyCollector:

@@ -2,7 +2,7 @@
 
 The steps behind the first of a flow follow it (``Step.follows``), so that GPU workers begin on a partition while CPU
 workers extract the next ones. At the end of a flow stand the keys of its dedup, if they are a job of their own. What an
-earlier try has done is passed over.
+earlier try has done is passed over. A follower that is done leaves nothing of the documents that it took up.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from gpurefine.engine.context import RunContext
 from gpurefine.engine.deduplicate import keys_job, removal_paths
+from gpurefine.engine.emit import empty_documents
 from gpurefine.engine.jobs import Job
 from gpurefine.engine.partition import PartitionTask, done, process_partition
 from gpurefine.engine.plan import Partition, Step
@@ -67,6 +68,8 @@ class Flow:
         partition, step : their indices
         counts : of the partition
         """
+        if step > self._steps[0].index:
+            self._let_go(partition, step - 1)
         ready = [partition]
         if self._splits is not None and step == 0:
             ready = self._splits.settled(partition, counts)
@@ -81,10 +84,16 @@ class Flow:
                 task = partition_task(self._context, later, Partition(partition, sources=(partition,)))
                 if done(task) is None:
                     return partition_job(self._context, task)
+                self._let_go(partition, later.index - 1)
         last = self._steps[-1]
         if last.keys_device is None or self._context.store.keys(last.index, partition).exists():
             return None
         return keys_job(self._context, last, partition)
+
+    def _let_go(self, partition: int, step: int) -> None:
+        """The documents of a partition as a step left them, now that the one behind it has them."""
+        if not self._context.pipeline.output.keep_work:
+            empty_documents(self._context.store.documents(step, partition, last=False))
 
 
 class _Splits:

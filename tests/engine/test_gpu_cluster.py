@@ -5,6 +5,7 @@ import json
 import os
 import re
 
+import pyarrow.parquet as pq
 import pytest
 from distributed import Client, Scheduler, SpecCluster, get_task_stream
 from tables import assert_same_results
@@ -12,7 +13,7 @@ from tables import assert_same_results
 import gpurefine
 from gpurefine.config import pipeline_from_data
 from gpurefine.engine.store import RunStore
-from gpurefine.errors import ConfigError, ResourceError
+from gpurefine.errors import ConfigError, ResourceError, RunError
 from gpurefine.workers import IMITATED_GPUS, Backend, decide_backend, worker_specs
 
 #: Where each kind of job belongs, by its name: steps of refinedweb as they are cut with GPU workers.
@@ -138,10 +139,36 @@ def test_local_workers_of_both_kinds_and_a_later_try_without_gpus(
         patch.setattr("gpurefine.engine.deduplicate.DedupRun._choose", stop)
         with pytest.raises(KeyboardInterrupt):
             refine(demo_crawl, options, tmp_path / "run", workers=1)
+    # texts lie on the disk once, however many steps took them up
+    rows = [documents_of(tmp_path / "run", step) for step in range(3)]
+    assert rows[:2] == [0, 0] and rows[2] > 0
     monkeypatch.delenv(IMITATED_GPUS)
     run = refine(demo_crawl, options, tmp_path / "run", workers=1, backend="cpu")
     assert_same_results(run, single)
     assert [step["device"] for step in RunStore(run.path).read_manifest()["steps"]] == ["CPU", "GPU", "CPU", "CPU"]
+
+
+def documents_of(root, step):
+    """Rows that lie in work/ as a step left them."""
+    return sum(pq.read_metadata(path).num_rows for path in (root / "work" / f"documents-{step}").glob("*.parquet"))
+
+
+def test_a_follower_whose_file_is_lost_is_told(demo_crawl, options, tmp_path, monkeypatch):
+    """What it took up is gone, so it cannot be made again; with keep_work it can."""
+    monkeypatch.setenv(IMITATED_GPUS, "1")
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    for name, more in (("gone", []), ("kept", ["output.keep_work=true"])):
+        with monkeypatch.context() as patch:
+            patch.setattr("gpurefine.engine.execute._check_step", stop)
+            with pytest.raises(KeyboardInterrupt):
+                refine(demo_crawl, [*options, *more], tmp_path / name, workers=1)
+        (tmp_path / name / "work" / "documents-1" / "part-000001.parquet").unlink()
+    with pytest.raises(RunError, match=r"part-000001\.parquet: its documents went on to a step whose file is gone"):
+        refine(demo_crawl, options, tmp_path / "gone", workers=1)
+    refine(demo_crawl, [*options, "output.keep_work=true"], tmp_path / "kept", workers=1)
 
 
 def test_without_gpu_workers_gpu_is_refused_and_auto_says_so(scheduler, demo_crawl, options, tmp_path, capfd):
