@@ -41,6 +41,9 @@ SchedulerOption = Annotated[str | None, typer.Option(help="address or file of a 
 PartitionOption = Annotated[
     str | None, typer.Option("--partition-size", help="bytes of input in a partition (32MiB); never changes a result")
 ]
+PartOption = Annotated[
+    str | None, typer.Option(help="K/N: only the K-th of N parts; short for --set input.part=K/N", show_default=False)
+]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="delete what an earlier run left there and start over")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="show no progress, only the result")]
 
@@ -55,6 +58,11 @@ def parse_bytes(text: str | None) -> int | None:
     if not match:
         raise ConfigError(f"'{text}' is no size in bytes: expected for example 500MB or 8GiB")
     return int(float(match[1]) * UNITS[match[2]])
+
+
+def with_part(overrides: list[str], part: str | None) -> list[str]:
+    """The overrides with the option ``--part``."""
+    return overrides if part is None else [*overrides, f"input.part={part}"]
 
 
 @app.callback(invoke_without_command=True)
@@ -78,6 +86,7 @@ def run(
     memory: MemoryOption = None,
     scheduler: SchedulerOption = None,
     partition_size: PartitionOption = None,
+    part: PartOption = None,
     set_: SetOption = [],  # noqa: B006 - typer copies it
     offline: OfflineOption = False,
     fresh: FreshOption = False,
@@ -88,7 +97,7 @@ def run(
         config,
         inputs,
         output,
-        overrides=set_,
+        overrides=with_part(set_, part),
         backend=backend,
         workers=workers,
         memory=parse_bytes(memory),
@@ -103,7 +112,7 @@ def run(
 
 @app.command()
 def dedup(
-    kind: Annotated[str, typer.Argument(help="minhash or exact", show_default=False)],
+    kind: Annotated[str, typer.Argument(help="minhash, exact or url", show_default=False)],
     inputs: Annotated[list[str], typer.Argument(help="Parquet files or globs", show_default=False)],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="the run directory", show_default=False)] = None,
     bands: Annotated[int | None, typer.Option(help="of minhash; default 450", show_default=False)] = None,
@@ -117,6 +126,7 @@ def dedup(
     memory: MemoryOption = None,
     scheduler: SchedulerOption = None,
     partition_size: PartitionOption = None,
+    part: PartOption = None,
     set_: SetOption = [],  # noqa: B006 - typer copies it
     offline: OfflineOption = False,
     fresh: FreshOption = False,
@@ -126,7 +136,9 @@ def dedup(
     from gpurefine.engine.tables import dedup_pipeline
 
     options = {"bands": bands, "rows": rows, "shingle": shingle}
-    pipeline = dedup_pipeline(kind, set_, **{name: value for name, value in options.items() if value is not None})
+    pipeline = dedup_pipeline(
+        kind, with_part(set_, part), **{name: value for name, value in options.items() if value is not None}
+    )
     if plan:
         print_plan(pipeline, inputs, workers, memory, partition_size, offline, backend)
         return
@@ -172,12 +184,14 @@ def plan_command(
     workers: WorkersOption = None,
     memory: MemoryOption = None,
     partition_size: PartitionOption = None,
+    part: PartOption = None,
     set_: SetOption = [],  # noqa: B006 - typer copies it
     offline: OfflineOption = False,
     backend: BackendOption = "auto",
 ) -> None:
     """Show steps, partitions, memory, disk and time of a run without starting it."""
-    print_plan(gpurefine.load_pipeline(config, set_), inputs, workers, memory, partition_size, offline, backend)
+    pipeline = gpurefine.load_pipeline(config, with_part(set_, part))
+    print_plan(pipeline, inputs, workers, memory, partition_size, offline, backend)
 
 
 @app.command()

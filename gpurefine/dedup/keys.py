@@ -21,7 +21,8 @@ from gpurefine.errors import RunError
 SLICE_BITS = 8
 SLICES = 1 << SLICE_BITS
 
-#: What stands in every band of a document that has no key and so collides with none; no key has this value.
+#: What stands in every band, or in all of several columns, of a document that has no key and so collides with none; no
+#: key has this value in a band.
 NO_KEY = np.uint64(0)
 
 #: Rows that are copied at a time when files are joined (2 MiB).
@@ -75,7 +76,12 @@ class KeyWriter:
         if not self._closed:
             empty = np.empty((len(self.names), 0), np.uint64)
             keys = np.concatenate([empty, *self._pending], axis=1)
-            write_key_file(self.path, list(keys), document_numbers(self.partition, keys.shape[1]), self.names)
+            numbers = document_numbers(self.partition, keys.shape[1])
+            there = (keys != NO_KEY).any(axis=0)
+            # a single column may well be 0, be it a number that nobody hashed
+            if len(keys) > 1 and not there.all():
+                keys, numbers = keys[:, there], numbers[there]
+            write_key_file(self.path, list(keys), numbers, self.names)
             self._closed = True
 
     def __enter__(self) -> KeyWriter:

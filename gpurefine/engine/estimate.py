@@ -13,6 +13,7 @@ from gpurefine.engine.deduplicate import joined_bytes
 from gpurefine.engine.plan import MIDDLE_PARTITION, REFINED_FILE, cut_steps, first_partitions, task_memory
 from gpurefine.engine.run import Prepared
 from gpurefine.read.inputs import InputFile
+from gpurefine.read.parts import parse_part
 from gpurefine.read.tables import count_rows, row_groups_of
 from gpurefine.read.warc import WarcRecord, WarcSplit
 from gpurefine.stages.base import DedupStage
@@ -33,6 +34,8 @@ def estimate_lines(prepared: Prepared, backend: Backend) -> Iterator[str]:
     pipeline, inputs = prepared.pipeline, prepared.inputs
     size = sum(file.size for file in inputs)
     records = estimate_records(inputs)
+    if pipeline.input.part is not None:
+        records //= parse_part(pipeline.input.part)[1]
     budget = task_memory(prepared.memory, prepared.workers)
     yield f"{pipeline.name}: {pipeline.description.strip()}"
     extracts = any(stage.kind == "extract" for stage in pipeline.stages)

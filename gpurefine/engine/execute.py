@@ -27,6 +27,7 @@ from gpurefine.engine.plan import (
     next_partitions,
 )
 from gpurefine.engine.progress import StepProgress
+from gpurefine.engine.seen import write_seen_lists
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.summary import Tally, summarise
 from gpurefine.errors import RunError
@@ -51,6 +52,7 @@ def execute(context: RunContext, manifest: dict[str, Any]) -> None:
         if step.index > 0 and not context.pipeline.output.keep_work:
             # the documents that this step has taken up
             _remove_work(context.store, step.index - 1)
+    write_seen_lists(context)
     # what workers left that were killed in this run
     context.store.clean_unfinished()
     # the summary first: a run that says it is complete is not looked at again

@@ -18,6 +18,7 @@ from gpurefine.engine.jobs import Job
 from gpurefine.engine.partition import PartitionTask, done, process_partition
 from gpurefine.engine.plan import Partition, Step
 from gpurefine.errors import RunError
+from gpurefine.read.parts import Part
 from gpurefine.read.splits import next_correction
 
 
@@ -34,6 +35,7 @@ def partition_task(context: RunContext, step: Step, partition: Partition) -> Par
         output=context.pipeline.output,
         annotate=context.pipeline.annotate,
         others=context.others,
+        part=Part.of(context.pipeline.input.part, context.pipeline.seed),
         on_device=context.keeps_on_device(step.device),
     )
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from gpurefine.config import dedup_kind, pipeline_from_data
+from gpurefine.dedup.url import Url
 from gpurefine.engine.frames_emit import Columns, ToolPool, emit
 from gpurefine.engine.frames_input import check_column, check_new_columns, check_text_column, in_memory, schema_of
 from gpurefine.engine.frames_phases import Call, call_in, find, join_decisions, scratch_folder
@@ -69,6 +70,7 @@ def deduplicate(
     kind: str,
     *,
     text: Hashable = "text",
+    url: Hashable = "url",
     id: Hashable | None = None,
     seed: int = 0,
     memory: int | None = None,
@@ -102,9 +104,10 @@ def deduplicate(
     ----------
     frame : pandas, cuDF or Dask DataFrame, whose partitions are of pandas or cuDF. Its index is not looked at and may
         have duplicates
-    kind : ``exact``, ``minhash``, or ``module:Class`` of a dedup stage of yours
+    kind : ``exact``, ``minhash``, ``url``, or ``module:Class`` of a dedup stage of yours
     text : name of the column of texts, strings; null counts as empty. Empty texts are equal for ``exact``, and not
-        compared by ``minhash``
+        compared by ``minhash``. ``url`` needs none; if it is there, it decides between members of one id
+    url : name of the column of URLs, strings, for the kind ``url``; one that is null or empty is like no other
     id : name of the column of ids, strings or whole numbers without nulls; None is ``id`` if there is such a column,
         else rows are named by their position in the whole frame (``"0"``, ``"1"``, ...)
     seed : of the choice of survivors, 0 .. 2**64 - 1
@@ -136,8 +139,8 @@ def deduplicate(
         if key files cannot be written; for a Dask frame also if its rows changed, when the result is computed
     """
     schema = schema_of(frame)
-    columns = _columns(schema, text, id)
     stage, seed = _stage(kind, seed, parameters)
+    columns = _columns(schema, stage.key_source, text, url, id)
     check_count("memory", memory)
     if scratch is not None and not Path(scratch).is_dir():
         raise ConfigError(f"scratch={os.fspath(scratch)!r} is no folder: make it, or name one that is there")
@@ -172,14 +175,22 @@ def _deduplicate_in_memory(frame: Any, task: Task) -> Any:
     return join_decisions(frame, members, task.reason)
 
 
-def _columns(schema: pd.DataFrame, text: Hashable, id: Hashable | None) -> Columns:
+def _columns(schema: pd.DataFrame, source: str, text: Hashable, url: Hashable, id: Hashable | None) -> Columns:
     id = "id" if id is None and "id" in schema.columns else id
-    check_column(schema, text, "text")
+    key = url if source == "url" else text
+    check_column(schema, key, source)
     if id is not None:
         check_column(schema, id, "id")
     check_new_columns(schema, NEW_COLUMNS)
-    check_text_column(schema, text, "text")
-    return Columns(text, id, _ties(schema) if id is not None else ())
+    check_text_column(schema, key, source)
+    if id is None:
+        return Columns(key, source)
+    has_text = source == "text" or text in schema.columns
+    if has_text:
+        check_text_column(schema, text, "text")
+    # the URLs that are compared are those of the documents
+    ties = tuple(name for name in _ties(schema) if name != source)
+    return Columns(key, source, id, ties, text if has_text else None)
 
 
 def _ties(schema: pd.DataFrame) -> tuple[str, ...]:
@@ -200,4 +211,9 @@ def _stage(kind: str, seed: int, parameters: dict[str, Any]) -> tuple[DedupStage
     pipeline = pipeline_from_data(entry, origin=f"deduplicate({kind!r})")
     (stage,) = pipeline.stages
     assert isinstance(stage, DedupStage)
+    if isinstance(stage, Url) and (stage.seen or stage.write_seen or not stage.within):
+        raise ConfigError(
+            "deduplicate('url'): seen, write_seen and within: false are of runs, which keep files: write the frame to "
+            "Parquet and use gpurefine dedup url"
+        )
     return stage, pipeline.seed

@@ -43,19 +43,23 @@ class Columns:
 
     Attributes
     ----------
-    text : of strings; null counts as empty
+    key : of strings, which the keys are made of; null counts as empty
+    source : which column of a document that is, ``text`` or ``url``; also the parameter that chose it
     id : of strings or whole numbers without nulls; None names each row by its position in the whole frame
     ties : those of url, date, file and offset that the frame has; they decide between members of one id
+    text : of texts, which decide between them too; None if there are none
     """
 
-    text: Hashable
+    key: Hashable
+    source: str = "text"
     id: Hashable | None = None
     ties: tuple[str, ...] = ()
+    text: Hashable | None = None
 
     @property
     def needed(self) -> list[Hashable]:
         """All of them, each once."""
-        names = [self.text, *self.ties] if self.id is None else [self.text, self.id, *self.ties]
+        names = [self.key, *self.ties, *(name for name in (self.id, self.text) if name is not None)]
         return list(dict.fromkeys(names))
 
 
@@ -121,8 +125,9 @@ def emit(frame: Frame, columns: Columns, stage: DedupStage, partition: int, fold
         TableWriter(rows_path(folder, partition), METADATA_SCHEMA) as writer,
     ):
         for part, texts, ids in _pieces(frame, columns):
-            check_device_texts(texts, columns.text, "text")
+            check_device_texts(texts, columns.key, columns.source)
             _update(checksum, texts, ids)
+            texts.columns = [columns.source]
             batch = Batch(texts if stage.on_gpu else to_host_frame(texts))
             for piece in keys_in_pieces(stage, batch, tools.tool(stage)):
                 keys.add(piece)
@@ -151,21 +156,32 @@ def _ids(column: Column, name: Hashable) -> pa.Array:
 
 def _pieces(frame: Frame, columns: Columns) -> Iterator[tuple[Frame, Frame, pd.Series | None]]:
     """Some rows of a frame at a time; their texts as a frame, on a device as they lie there; their ids on the host."""
-    for part in pieces(frame, columns.text):
+    for part in pieces(frame, columns.key):
         ids = None if columns.id is None else from_arrow(pa.table({"id": _ids(part[columns.id], columns.id)}))["id"]
-        yield part, texts_of(part, columns.text, "text"), ids
+        yield part, texts_of(part, columns.key, columns.source), ids
 
 
 def _metadata(part: Frame, columns: Columns, batch: Batch, ids: pd.Series | None) -> pa.Table:
     """What the choice of survivors asks for; ids that are positions are filled in later, and nothing else matters."""
     values: dict[str, pa.Array] = {}
     if ids is not None:
-        values["text_hash"] = text_digests(batch.frame["text"])
+        if columns.text is not None:
+            values["text_hash"] = text_digests(_texts(part, columns, batch))
         values["id"] = arrow_array(ids)
+        if columns.source == "url":
+            values["url"] = arrow_array(batch.frame["url"])
         for name in columns.ties:
             values[name] = arrow_array(part[name]).cast(METADATA_SCHEMA.field(name).type, safe=False)
     arrays = [values.get(field.name, pa.nulls(len(part), field.type)) for field in METADATA]
     return pa.table(arrays, schema=METADATA_SCHEMA)
+
+
+def _texts(part: Frame, columns: Columns, batch: Batch) -> Column:
+    if columns.source == "text":
+        return batch.frame["text"]
+    texts = texts_of(part, columns.text, "text")
+    check_device_texts(texts, columns.text, "text")
+    return texts["text"]
 
 
 def _update(checksum: xxhash.xxh3_64, texts: Frame, ids: pd.Series | None) -> None:

@@ -36,6 +36,7 @@ from gpurefine.frames import from_arrow, text_buffers, to_arrow
 from gpurefine.read.batches import SplitCounts, read_batches
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.options import InputOptions
+from gpurefine.read.parts import Part
 from gpurefine.read.tables import read_table
 from gpurefine.write import TableWriter, read_footer
 
@@ -58,6 +59,7 @@ class PartitionTask:
     removal_paths : tables of removals that the dedup before this step left
     input, output, annotate : of the pipeline
     others : columns that documents have beside those of ``DOCUMENT_SCHEMA``, from tables
+    part : the part of the crawl that is refined, None for all of it
     on_device : whether batches are frames on the worker's GPU
     """
 
@@ -71,6 +73,7 @@ class PartitionTask:
     output: OutputOptions
     annotate: bool
     others: pa.Schema = NO_OTHERS
+    part: Part | None = None
     on_device: bool = False
 
 
@@ -182,7 +185,7 @@ def _batches(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Ta
 def _read(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
     split = SplitCounts()
     partition = task.partition
-    for batch in read_batches(file, partition.begin, partition.end, partition.start, task.input, split):
+    for batch in read_batches(file, partition.begin, partition.end, partition.start, task.input, split, task.part):
         yield Batch(from_arrow(batch.pages)), batch.removed
     counts.records, counts.truncated, counts.input_bytes = split.records, split.truncated, split.bytes
     counts.skipped = dict(sorted(split.skipped.items()))
@@ -191,10 +194,11 @@ def _read(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[tupl
 
 def _read_table(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
     split = SplitCounts()
-    tables = read_table(file, task.partition.begin, task.partition.end, task.input, task.others, split)
+    tables = read_table(file, task.partition.begin, task.partition.end, task.input, task.others, split, task.part)
     for table in device_tables(tables) if task.on_device else tables:
         yield Batch(from_arrow(table, task.on_device)), REMOVED_SCHEMA.empty_table()
     counts.records, counts.input_bytes = split.records, split.bytes
+    counts.skipped = dict(split.skipped)
 
 
 def _load(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:

@@ -105,8 +105,10 @@ def cut_steps(pipeline: Pipeline, gpu: bool = False) -> list[Step]:
     dedups: list[DedupStage | None] = []
     for stage in pipeline.stages:
         if isinstance(stage, DedupStage):
-            dedups.append(stage)
-            groups.append([])
+            groups[-1].extend(stage.before)
+            if stage.compares:
+                dedups.append(stage)
+                groups.append([])
         else:
             assert isinstance(stage, MapStage)
             groups[-1].append(stage)

@@ -27,7 +27,7 @@ from gpurefine.read.columns import check_tables
 from gpurefine.read.inputs import InputFile, check_inputs, find_inputs
 from gpurefine.resources.cache import default_resources
 from gpurefine.resources.models import provide_model
-from gpurefine.stages.base import Resources, warn_of_settings
+from gpurefine.stages.base import DedupStage, Resources, warn_of_settings
 from gpurefine.workers import Backend, available_cores, check_count, decide_backend, open_client, planned_memory
 
 #: Packages whose version can change a result.
@@ -182,7 +182,8 @@ def prepare(
     files = tuple(find_inputs(patterns))
     check_fit(pipeline, files)
     check_inputs(files)
-    others = check_tables(files, pipeline.input)
+    sources = {stage.key_source for stage in pipeline.stages if isinstance(stage, DedupStage)}
+    others = check_tables(files, pipeline.input, sources)
     resources = default_resources(offline)
     provided = {stage.name: stage.provide(resources) for stage in pipeline.stages}
     if pipeline.output.tokens:

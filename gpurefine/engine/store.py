@@ -1,6 +1,7 @@
 """The run directory: what lies where, the lock, and the manifest. All paths of a run are made here.
 
 refined/  removed/  stats/  clusters/    the results, Parquet
+seen_urls/                               lists of the URLs of kept documents, for later runs
 summary.json  manifest.json              counts; all that decides, the plan of each step and its state
 work/                                    intermediate documents, key files, edges; emptied when complete
 """
@@ -17,11 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gpurefine.dedup.urllist import FOLDER as LIST_FOLDER
 from gpurefine.errors import OutputError
 from gpurefine.write import remove_unfinished, write_json
 
 FORMAT_VERSION = 1
-RESULT_FOLDERS = ("refined", "removed", "stats", "clusters")
+RESULT_FOLDERS = ("refined", "removed", "stats", "clusters", LIST_FOLDER)
 
 #: Name of the file, up to the process number, that a starting run makes to see whether it may; another may see it.
 PROBE_MARK = ".writable-"

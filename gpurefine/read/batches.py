@@ -17,7 +17,8 @@ from gpurefine.read.http import MAX_HEAD
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.options import InputOptions
 from gpurefine.read.pages import Page, ReadRemoval, judge_damage, judge_record
-from gpurefine.read.warc import MAX_BLOCK, Damage, WarcSplit
+from gpurefine.read.parts import OTHER_PARTS, Part
+from gpurefine.read.warc import MAX_BLOCK, Damage, WarcRecord, WarcSplit
 
 #: A batch is handed on at this many records or this many characters of HTML, whichever comes first.
 BATCH_RECORDS = 256
@@ -39,7 +40,7 @@ class SplitCounts:
     Attributes
     ----------
     records : response records and damaged regions: what kept + removed must add up to
-    skipped : records of other types, by type
+    skipped : records of other types, by type, and responses and damaged regions of other parts
     truncated : pages that the crawler marked as truncated; used as they are
     bytes : bytes of the file that were read
     first_start, last_end : offsets in the file where the first record began and the last ended, None if none
@@ -54,7 +55,13 @@ class SplitCounts:
 
 
 def read_batches(
-    file: InputFile, begin: int, end: int, start: int | None, options: InputOptions, counts: SplitCounts
+    file: InputFile,
+    begin: int,
+    end: int,
+    start: int | None,
+    options: InputOptions,
+    counts: SplitCounts,
+    part: Part | None = None,
 ) -> Iterator[ReadBatch]:
     """Read the records that start in ``[begin, end)`` of a WARC.
 
@@ -65,6 +72,7 @@ def read_batches(
     start : where its first record is known to begin, or None to look for it
     options : media types and size limit
     counts : filled while the iterator runs
+    part : only its records are judged; others, damaged regions among them, are skipped
     """
     max_block = max(MAX_BLOCK, MAX_HEAD + options.max_body)
     split = WarcSplit(file.path, begin, end, start=start, max_block=max_block)
@@ -72,14 +80,16 @@ def read_batches(
     removed: list[ReadRemoval] = []
     characters = 0
     for item in split:
-        if isinstance(item, Damage):
-            counts.records += 1
-            judged: Page | ReadRemoval = judge_damage(item)
-        elif item.type != "response":
+        if not isinstance(item, Damage) and item.type != "response":
             counts.skipped[item.type or "unknown"] += 1
             continue
+        if part is not None and not part.has(_id_of(item, file)):
+            counts.skipped[OTHER_PARTS] += 1
+            continue
+        counts.records += 1
+        if isinstance(item, Damage):
+            judged: Page | ReadRemoval = judge_damage(item)
         else:
-            counts.records += 1
             judged = judge_record(item, mime=options.mime, max_body=options.max_body)
         if isinstance(judged, Page):
             pages.append(judged)
@@ -136,6 +146,12 @@ def _removed_table(removed: list[ReadRemoval], file: InputFile) -> pa.Table:
         ],
         schema=REMOVED_SCHEMA,
     )
+
+
+def _id_of(item: WarcRecord | Damage, file: InputFile) -> str:
+    """The id that what becomes of a record or damaged region will bear."""
+    own = None if isinstance(item, Damage) else item.headers.get("warc-record-id")
+    return own or _made_id(file, item.offset)
 
 
 def _made_id(file: InputFile, offset: int) -> str:

@@ -5,7 +5,7 @@ Looked at once before a run starts, for all its tables, and again where a table 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -121,8 +121,14 @@ def _check_chosen(ours: str, theirs: str, schema: pa.Schema, path: str) -> None:
         raise InputError(f"{path}: the column '{theirs}' must hold {wanted}, found {kind}: choose another by {option}")
 
 
-def check_tables(files: Sequence[InputFile], options: InputOptions) -> pa.Schema:
+def check_tables(files: Sequence[InputFile], options: InputOptions, needed: Collection[str] = ()) -> pa.Schema:
     """Read the footers of all tables, so that one that cannot be used is refused before the run starts.
+
+    Parameters
+    ----------
+    files : the inputs; those that are no tables are passed over
+    options : which columns hold text, id and URL
+    needed : columns of ours without which the run would do nothing, beside the text
 
     Returns
     -------
@@ -131,7 +137,8 @@ def check_tables(files: Sequence[InputFile], options: InputOptions) -> pa.Schema
     Raises
     ------
     InputError
-        naming the file that is no whole Parquet file or has no text, or two files with a column of different types
+        naming the file that is no whole Parquet file or lacks the text or a needed column, or two files with a column
+        of different types
     """
     found: dict[str, tuple[pa.DataType, str]] = {}
     for file in files:
@@ -143,7 +150,15 @@ def check_tables(files: Sequence[InputFile], options: InputOptions) -> pa.Schema
             raise InputError(
                 f"{file.path} is damaged or no whole Parquet file ({error}): write it again, or leave it out"
             ) from None
-        for name, theirs in map_columns(schema, options, file.path).others.items():
+        columns = map_columns(schema, options, file.path)
+        missing = next((name for name in needed if name not in columns.taken), None)
+        if missing is not None:
+            shown = ", ".join(schema.names[:12]) + (", ..." if len(schema.names) > 12 else "")
+            raise InputError(
+                f"{file.path} has no column '{missing}' of strings, which is what is compared; it has {shown}: "
+                f"choose one by --set input.{missing}_column=NAME"
+            )
+        for name, theirs in columns.others.items():
             kind = pa.int64() if name == "n_tokens" else _kept_type(schema.field(theirs).type)
             before, path = found.get(name, (kind, file.path))
             both = _common_type(before, kind)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from gpurefine.read.parts import parse_part
 
 
 class InputOptions(BaseModel):
@@ -15,4 +17,12 @@ class InputOptions(BaseModel):
     max_body: int = Field(20 << 20, gt=0, description="largest body of a page in bytes, before and after decoding")
     text_column: str = Field("text", description="column of a table (Parquet) that holds the texts")
     id_column: str = Field("id", description="column of a table that holds ids; a row without one is called FILE:ROW")
+    part: str | None = Field(
+        None, description="`K/N`: refine only the K-th of N parts, which is cut by keyed hashes of the ids"
+    )
     url_column: str = Field("url", description="column of a table that holds URLs")
+
+    @field_validator("part")
+    @classmethod
+    def _part_is_one(cls, value: str | None) -> str | None:
+        return None if value is None else "{}/{}".format(*parse_part(value))

@@ -18,6 +18,7 @@ from gpurefine.read.batches import SplitCounts
 from gpurefine.read.columns import ColumnMap, map_columns
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.options import InputOptions
+from gpurefine.read.parts import OTHER_PARTS, Part
 
 #: Rows that are decoded at a time. Their sizes are not known before, so that few rows keep memory bounded.
 READ_ROWS = 64
@@ -57,7 +58,13 @@ def row_groups_of(inputs: Sequence[InputFile]) -> dict[int, Sequence[tuple[int, 
 
 
 def read_table(
-    file: InputFile, begin: int, end: int, options: InputOptions, others: pa.Schema, counts: SplitCounts
+    file: InputFile,
+    begin: int,
+    end: int,
+    options: InputOptions,
+    others: pa.Schema,
+    counts: SplitCounts,
+    part: Part | None = None,
 ) -> Iterator[pa.Table]:
     """Read the rows ``[begin, end)`` of a table, in order.
 
@@ -67,7 +74,8 @@ def read_table(
     begin, end : numbers of rows
     options : which columns hold text, id and URL
     others : what ``check_tables`` returned for all files of the run
-    counts : records and bytes are filled while the iterator runs
+    counts : records, bytes and skipped rows are filled while the iterator runs
+    part : only its rows are read on, by their ids
 
     Returns
     -------
@@ -84,7 +92,8 @@ def read_table(
         with pq.ParquetFile(file.path, buffer_size=READ_BUFFER, page_checksum_verification=True) as source:
             columns = map_columns(source.schema_arrow, options, file.path)
             documents = _Documents(file, options, columns, others, begin)
-            for table in recut(map(documents.make, _rows(source, begin, end, file.size, counts))):
+            made = map(documents.make, _rows(source, begin, end, file.size, counts))
+            for table in recut(made if part is None else _rows_of_part(made, part, counts)):
                 counts.records += table.num_rows
                 yield table
     except (OSError, ValueError, InputError, pa.ArrowException) as error:
@@ -112,6 +121,13 @@ def _rows(source: pq.ParquetFile, begin: int, end: int, size: int, counts: Split
         row += len(batch)
         if row >= end:
             return
+
+
+def _rows_of_part(tables: Iterable[pa.Table], part: Part, counts: SplitCounts) -> Iterator[pa.Table]:
+    for table in tables:
+        members = part.members(table["id"].to_pylist())
+        counts.skipped[OTHER_PARTS] += len(members) - int(members.sum())
+        yield table.filter(pa.array(members))
 
 
 def recut(tables: Iterable[pa.Table], rows: int = BATCH_ROWS, size: int = BATCH_BYTES) -> Iterator[pa.Table]:

@@ -171,6 +171,19 @@ class DedupStage(Stage):
     #: Column names of the keys this kind emits, most significant first (uint64 each).
     key_columns: ClassVar[tuple[str, ...]]
 
+    #: Column of a document that the keys are made of.
+    key_source: ClassVar[str] = "text"
+
+    @property
+    def compares(self) -> bool:
+        """Whether documents are compared with each other at all; if not, only the stages in ``before`` work."""
+        return True
+
+    @property
+    def before(self) -> tuple[MapStage, ...]:
+        """Stages that decide on each document alone, under this stage's name, before its keys are made."""
+        return ()
+
     @property
     def evidence(self) -> str:
         """Why members of a cluster collided, for ``clusters/``."""
@@ -186,11 +199,11 @@ class DedupStage(Stage):
         return None
 
     def keys(self, batch: Batch, tool: Any) -> np.ndarray:
-        """Keys of a batch of n documents, each a function of its text alone.
+        """Keys of a batch of n documents, each a function of its ``key_source`` alone.
 
         Returns
         -------
-        uint64, (len(key_columns), n), or (key_bands, n) for a kind with bands; there ``gpurefine.dedup.keys.NO_KEY``
-        in all bands stands for a document that collides with none
+        uint64, (len(key_columns), n), or (key_bands, n) for a kind with bands; ``gpurefine.dedup.keys.NO_KEY`` in all
+        bands, or in all of two or more columns, stands for a document that collides with none
         """
         raise NotImplementedError(f"{type(self).__name__} has no keys")
