@@ -19,7 +19,7 @@ from gpurefine.stages.base import MapStage, Outcome, Verdict
 
 
 class Seen(MapStage):
-    """Removes documents whose URL is in a list; the evidence is the first list that has it, as the config names it."""
+    """Removes documents whose URL is in a list; the evidence is the path of the first list that has it."""
 
     kind: ClassVar[str] = "dedup.url.seen"
 

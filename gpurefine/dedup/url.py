@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -46,7 +47,9 @@ class Url(DedupStage):
 
     @field_validator("seen")
     @classmethod
-    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _each_once_and_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # workers may be elsewhere
+        value = tuple(str(Path(name).absolute()) for name in value)
         twice = next((name for name in value if value.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"'{twice}' is named twice: name each list once")

@@ -1,6 +1,7 @@
 """Runs with ``dedup.url``, alone and part after part, against a dictionary over all documents."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -184,6 +185,27 @@ def test_parts_of_a_crawl_one_after_another(tables, scheduler, tmp_path):
     assert set(urls) == {url for _, url, _ in rows if url is not None}
 
 
+def test_the_script_of_the_documentation(scheduler, tmp_path):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "urls.md").read_text("utf-8")
+    (script,) = [block for block in page.split("```bash\n") if block.startswith("# parts.sh")]
+    (tmp_path / "parts.sh").write_text(script.partition("```")[0])
+    (tmp_path / "gpurefine").write_text(f'#!/bin/sh\nexec {sys.executable} -m gpurefine "$@" --scheduler {scheduler}\n')
+    (tmp_path / "gpurefine").chmod(0o755)
+    (tmp_path / "urls.yaml").write_text("name: urls\noutput: {tokens: false}\nstages: [dedup.url]\n")
+    rows = documents(7, 60)
+    write(tmp_path / "a table.parquet", rows)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PARTS": "2"}
+    command = ["sh", "parts.sh", "urls.yaml", "the parts", "a table.parquet"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
+    seen: set[str] = set()
+    for number in (0, 1):
+        run = gpurefine.open_run(tmp_path / "the parts" / str(number + 1))
+        members = [row for row in rows if xxhash.xxh3_64_intdigest(f"part {row[0]}".encode(), 0) % 2 == number]
+        assert found(run) == expected(members, seen, within=False)
+        seen |= {url for url in run.refined()["url"] if isinstance(url, str) and url}
+    assert len(found(run)[1]) > 5
+
+
 def test_parts_of_warc_files(demo_crawl, scheduler, tmp_path):
     """Pages, refusals and damaged regions of all parts together are those of the whole."""
     warc, _ = demo_crawl
@@ -245,7 +267,7 @@ def test_bad_lists_are_refused_before_anything_is_written(tables, earlier, sched
     output = tmp_path / "run"
     with pytest.raises(InputError, match="no run and no list"):
         dedup([str(tables[2])], output, scheduler, "seen=nowhere")
-    with pytest.raises(ConfigError, match="'a' is named twice"):
+    with pytest.raises(ConfigError, match="/a' is named twice"):
         dedup([str(tables[2])], output, scheduler, "seen=[a, a]")
     with pytest.raises(ConfigError, match=r"input\.part': '5/3' is no part"):
         dedup([str(tables[2])], output, scheduler, "input.part=5/3")
