@@ -120,6 +120,13 @@ def dedup(
     shingle: Annotated[
         str | None, typer.Option(help="of minhash: gpt2-N, word-N or char-N; default gpt2-5", show_default=False)
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="which one stays: random, first, longest, newest or best:COLUMN", show_default="random"),
+    ] = None,
+    scope: Annotated[
+        str | None, typer.Option(help="compare only where this column is equal", show_default=False)
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="show what a run would need and stop")] = False,
     backend: BackendOption = "auto",
     workers: WorkersOption = None,
@@ -135,7 +142,7 @@ def dedup(
     """Remove duplicates from tables with a column of texts. The same command goes on where a run was stopped."""
     from gpurefine.engine.tables import dedup_pipeline
 
-    options = {"bands": bands, "rows": rows, "shingle": shingle}
+    options = {"bands": bands, "rows": rows, "shingle": shingle, "keep": keep, "scope": scope}
     pipeline = dedup_pipeline(
         kind, with_part(set_, part), **{name: value for name, value in options.items() if value is not None}
     )

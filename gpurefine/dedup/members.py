@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpurefine.dedup.hashing import keyed_hash
+from gpurefine.dedup.policies import RANK, ranks
 from gpurefine.dedup.rowgroups import SEARCHED_ROW_GROUP_BYTES, row_groups
 from gpurefine.documents import ROW_BITS, TEXT
 from gpurefine.errors import RunError
@@ -50,16 +51,18 @@ def gather_members(
     seed: int,
     out_path: Path,
     run_bytes: int = RUN_BYTES,
+    best: str | None = None,
 ) -> dict[str, int]:
     """Write the members of all clusters that are documents of some partitions.
 
     Parameters
     ----------
     labels_path : what ``connect`` wrote
-    partitions : index and Parquet file (with the columns of ``METADATA``) of each partition
+    partitions : index and Parquet file (with the columns of ``METADATA`` and ``best``) of each partition
     seed : 0 .. 2**64 - 1, of the random choice
-    out_path : Parquet file of ``MEMBER_SCHEMA``, in runs sorted by root; the counts are in its footer
+    out_path : Parquet file of ``member_schema``, in runs sorted by root; the counts are in its footer
     run_bytes : bytes of members that are held and sorted at a time
+    best : the column of the documents by which members are ranked, if the policy has one (``policies.best_column``)
 
     Returns
     -------
@@ -73,10 +76,10 @@ def gather_members(
         if the labels are damaged
     """
     counts = {"members": 0, "bytes": 0}
-    with TableWriter(out_path, MEMBER_SCHEMA, SEARCHED_ROW_GROUP_BYTES) as writer:
+    with TableWriter(out_path, member_schema(best is not None), SEARCHED_ROW_GROUP_BYTES) as writer:
         pending: list[pa.Table] = []
         pending_bytes = 0
-        for members in _members(labels_path, partitions, seed):
+        for members in _members(labels_path, partitions, seed, best):
             counts["members"] += members.num_rows
             counts["bytes"] += members.nbytes
             pending.append(members)
@@ -89,7 +92,10 @@ def gather_members(
     return counts
 
 
-def _members(labels_path: Path, partitions: Sequence[tuple[int, Path]], seed: int) -> Iterator[pa.Table]:
+def _members(
+    labels_path: Path, partitions: Sequence[tuple[int, Path]], seed: int, best: str | None
+) -> Iterator[pa.Table]:
+    schema = member_schema(best is not None)
     for index, path in partitions:
         begin = index << ROW_BITS
         groups = row_groups(labels_path, ["document", "root"], "document", begin, begin + (1 << ROW_BITS))
@@ -98,13 +104,13 @@ def _members(labels_path: Path, partitions: Sequence[tuple[int, Path]], seed: in
             continue
         documents, roots = (np.concatenate(columns) for columns in zip(*labels, strict=True))
         rows, taken = (documents - np.uint64(begin)).astype(np.int64), 0
-        for first, metadata in _metadata(path):
+        for first, metadata in _metadata(path, best):
             low, high = np.searchsorted(rows, [first, first + metadata.num_rows])
             if low == high:
                 continue
             chosen = metadata.take(pa.array(rows[low:high] - first))
             priority = keyed_hash(seed, chosen["id"].to_pylist())
-            yield pa.table([roots[low:high], documents[low:high], priority, *chosen.columns], schema=MEMBER_SCHEMA)
+            yield pa.table([roots[low:high], documents[low:high], priority, *chosen.columns], schema=schema)
             taken += high - low
         if taken != len(rows):
             raise RunError(
@@ -113,16 +119,23 @@ def _members(labels_path: Path, partitions: Sequence[tuple[int, Path]], seed: in
             )
 
 
-def _metadata(path: Path) -> Iterator[tuple[int, pa.Table]]:
-    """Metadata of a partition's documents in pieces, each with the row it begins with."""
+def member_schema(ranked: bool) -> pa.Schema:
+    """Columns of members; ``ranked`` under a policy that compares a column of the documents."""
+    return MEMBER_SCHEMA.append(RANK) if ranked else MEMBER_SCHEMA
+
+
+def _metadata(path: Path, best: str | None) -> Iterator[tuple[int, pa.Table]]:
+    """Metadata of a partition's documents, and their ranks, in pieces, each with the row it begins with."""
+    names = [field.name for field in METADATA]
+    read = list(dict.fromkeys([*names, *([best] if best else [])]))
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             row = 0
-            for batch in file.iter_batches(READ_ROWS, columns=[field.name for field in METADATA], use_threads=False):
-                table = pa.Table.from_batches([batch]).select([field.name for field in METADATA])
-                yield row, table.cast(pa.schema(METADATA))
+            for batch in file.iter_batches(READ_ROWS, columns=read, use_threads=False):
+                table = pa.Table.from_batches([batch]).select(names).cast(pa.schema(METADATA))
+                yield row, table if best is None else table.append_column(RANK, ranks(batch.column(best)))
                 row += table.num_rows
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, KeyError, pa.ArrowException) as error:
         raise RunError(f"cannot read {path}: {error}; it is not what was written, use --fresh to start over") from None
 
 

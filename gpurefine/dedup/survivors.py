@@ -1,7 +1,8 @@
 """Clusters to removals: one member of each cluster survives, the others leave.
 
-The survivor is the member with the least priority (a keyed hash of its id); ids may repeat in real crawls, so ties go
-by URL, date, text hash, file and offset. The choice depends on neither order nor partitioning nor the shape of the
+The survivor is the member that the policy keeps (``policies``); where it keeps several or is ``random``, the one with
+the least priority (a keyed hash of its id); ids may repeat in real crawls, so ties go by URL, date, text hash, file and
+offset. The choice depends on neither order nor partitioning nor the shape of the
 collision graph. Clusters are chosen in ranges of their roots; of a cluster only the best member so far is held, so one
 with a million members takes no more memory than a pair.
 """
@@ -16,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpurefine.dedup.members import MEMBER_SCHEMA, RUN_BYTES
+from gpurefine.dedup.members import RUN_BYTES, member_schema
+from gpurefine.dedup.policies import RANK, has_rank, survivor_order
 from gpurefine.dedup.rowgroups import SEARCHED_ROW_GROUP_BYTES, row_groups
 from gpurefine.documents import ROW_BITS, TEXT
 from gpurefine.errors import RunError
@@ -43,16 +45,15 @@ REMOVAL_SCHEMA = pa.schema(
     ]
 )
 
-#: The order among the members of one cluster; a null URL or date comes before all others.
-SURVIVOR_ORDER = ("priority", "url_known", "url", "date_known", "date", "text_hash", "file", "offset")
-
 #: A cluster's best member is held up to this many times while better ones are looked for.
 COPIES = 4
-#: Numbers held for a cluster: root, least priority, members, survivor.
+#: Numbers held for a cluster: root, least number, members, survivor.
 NUMBER_BYTES = 32
 WRITE_ROWS = 1 << 14
 #: Roots are document numbers, which are below 2**63.
 ALL_ROOTS = (0, 1 << 63)
+#: No number is greater; a null rank, which comes last, counts as this until members are sorted.
+LAST = ~np.uint64(0)
 
 
 def plan_choice(member_paths: Sequence[Path], budget: int) -> list[tuple[int, int]]:
@@ -87,6 +88,7 @@ def choose(
     clusters_path: Path,
     removals_path: Path,
     evidence: str = "exact",
+    keep: str = "random",
 ) -> dict[str, int]:
     """Choose the survivors of a range of clusters and write who was in them and who must leave.
 
@@ -97,6 +99,7 @@ def choose(
     clusters_path : Parquet file of ``CLUSTER_SCHEMA``; it is whole before the removals are
     removals_path : Parquet file of ``REMOVAL_SCHEMA``, in runs sorted by document
     evidence : why the members collided, for the clusters
+    keep : the policy; with a rank, ``gather_members`` was told its column
 
     Returns
     -------
@@ -110,8 +113,8 @@ def choose(
         if a file is damaged
     """
     roots = np.sort(np.concatenate([np.empty(0, np.uint64), *_roots(member_paths, root_range)]))
-    least, members = _least_priorities(member_paths, root_range, roots)
-    survivors = _survivors(member_paths, root_range, roots, least)
+    least, members = _least_numbers(member_paths, root_range, roots, keep)
+    survivors = _survivors(member_paths, root_range, roots, least, keep)
     survivor_ids = survivors["id"].combine_chunks()
     survivor_documents = np.asarray(survivors["document"])
     counts = {"clusters": len(roots), "members": int(members.sum()), "removals": int(members.sum()) - len(roots)}
@@ -173,39 +176,54 @@ def _members_of(
             yield table, places
 
 
-def _least_priorities(
-    paths: Sequence[Path], root_range: tuple[int, int], roots: np.ndarray
+def _least_numbers(
+    paths: Sequence[Path], root_range: tuple[int, int], roots: np.ndarray, keep: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Least priority (uint64) and number of members (int64) of each cluster."""
-    least, members = np.full(len(roots), ~np.uint64(0)), np.zeros(len(roots), np.int64)
-    for table, places in _members_of(paths, root_range, roots, ["root", "priority"]):
-        np.minimum.at(least, places, np.asarray(table["priority"]))
+    """Least number (uint64, of what comes first in the order) and number of members (int64) of each cluster."""
+    least, members = np.full(len(roots), LAST), np.zeros(len(roots), np.int64)
+    column = _number_column(keep)
+    for table, places in _members_of(paths, root_range, roots, ["root", column] if column else ["root"]):
+        if column:
+            np.minimum.at(least, places, _numbers(table[column]))
         np.add.at(members, places, 1)
     if (members < 2).any():
         raise RunError(f"cluster {int(roots[np.argmin(members)])} has lost members: use --fresh to start over")
     return least, members
 
 
-def _survivors(paths: Sequence[Path], root_range: tuple[int, int], roots: np.ndarray, least: np.ndarray) -> pa.Table:
+def _number_column(keep: str) -> str | None:
+    """What comes first in the order, if it is a number, of which the least is quickly found."""
+    first = survivor_order(keep)[0]
+    return first if first in (RANK.name, "priority") else None
+
+
+def _numbers(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(pc.fill_null(column, pa.scalar(int(LAST), pa.uint64())))
+
+
+def _survivors(
+    paths: Sequence[Path], root_range: tuple[int, int], roots: np.ndarray, least: np.ndarray, keep: str
+) -> pa.Table:
     """The survivor of each cluster, in the order of ``roots``."""
-    best = [MEMBER_SCHEMA.empty_table()]
+    schema, order, column = member_schema(has_rank(keep)), survivor_order(keep), _number_column(keep)
+    best = [schema.empty_table()]
     waiting = 0
-    for table, places in _members_of(paths, root_range, roots, MEMBER_SCHEMA.names):
-        # mostly one member a cluster; more only where ids repeat, be it a million times
-        ties = table.filter(pa.array(np.asarray(table["priority"]) == least[places]))
+    for table, places in _members_of(paths, root_range, roots, schema.names):
+        # mostly one member a cluster; more only where the numbers repeat, be it a million times, or there is none
+        ties = table.filter(pa.array(_numbers(table[column]) == least[places])) if column else table
         best.append(ties)
         waiting += ties.num_rows
         if waiting > max(len(roots), WRITE_ROWS):
-            best, waiting = [_first_of_each(pa.concat_tables(best))], 0
-    return _first_of_each(pa.concat_tables(best))
+            best, waiting = [_first_of_each(pa.concat_tables(best), order)], 0
+    return _first_of_each(pa.concat_tables(best), order)
 
 
-def _first_of_each(members: pa.Table) -> pa.Table:
+def _first_of_each(members: pa.Table, order: Sequence[str]) -> pa.Table:
     """The best member of each cluster, sorted by root."""
     sortable = members
     for name in ("url", "date"):
         sortable = sortable.append_column(f"{name}_known", pc.is_valid(members[name]).cast(pa.uint8()))
-    indices = pc.sort_indices(sortable, sort_keys=[(name, "ascending") for name in ("root", *SURVIVOR_ORDER)])
+    indices = pc.sort_indices(sortable, sort_keys=[(name, "ascending") for name in ("root", *order)])
     roots = np.asarray(members["root"])[np.asarray(indices)]
     first = np.r_[True, roots[1:] != roots[:-1]][: len(roots)]
     return members.take(indices.filter(pa.array(first)))

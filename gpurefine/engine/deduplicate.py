@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from gpurefine.dedup.bandkeys import BLOCK_BYTES
 from gpurefine.dedup.collisions import BAND_TASKS, CollisionTask, collide, plan_collisions
 from gpurefine.dedup.components import connect
 from gpurefine.dedup.keys import join_key_files, slice_rows
-from gpurefine.dedup.members import gather_members
+from gpurefine.dedup.members import RUN_BYTES, gather_members
+from gpurefine.dedup.policies import best_column
 from gpurefine.dedup.survivors import choose, plan_choice
+from gpurefine.documents import DOCUMENT_SCHEMA
 from gpurefine.engine.context import RunContext
 from gpurefine.engine.emit import emit_keys
 from gpurefine.engine.jobs import Job, run_jobs, workers_by_device
@@ -55,7 +59,11 @@ def joined_bytes(dedup: DedupStage) -> int:
 def keys_job(context: RunContext, step: Step, partition: int) -> Job:
     """The keys of a partition's documents, for the dedup after the step."""
     device = context.keeps_on_device(step.keys_device)
-    arguments = (str(context.store.root), step.index, partition, context.fingerprint, step.dedup_after, device)
+    assert step.dedup_after is not None
+    others = [field for field in context.others if field.name == step.dedup_after.scope]
+    schema = pa.schema([*DOCUMENT_SCHEMA, *others])
+    root = str(context.store.root)
+    arguments = (root, step.index, partition, context.fingerprint, step.dedup_after, schema, device)
     name = f"dedup {step.index} keys {partition}"
     return Job(name, emit_keys, arguments, needs_tools=True, device=context.place(step.keys_device))
 
@@ -194,7 +202,7 @@ class DedupRun:
             sources = [(index, self.context.store.documents(self.step.index, index, last=False)) for index in group]
             path = self._file(f"members-{first:06d}.parquet")
             paths.append(path)
-            arguments = (labels, sources, self.context.pipeline.seed, path)
+            arguments = (labels, sources, self.context.pipeline.seed, path, RUN_BYTES, best_column(self.dedup.keep))
             jobs.append(self._job(f"gather {first}", path, gather_members, arguments))
         self._run("gather", jobs)
         return paths
@@ -208,7 +216,8 @@ class DedupRun:
             clusters.append(self.context.store.clusters(self.step.index, number))
             removals.append(self._file(f"removals-{number:06d}.parquet"))
             clusters[-1].parent.mkdir(parents=True, exist_ok=True)
-            arguments = (list(members), tuple(roots), clusters[-1], removals[-1], self.dedup.evidence)
+            evidence, keep = self.dedup.evidence, self.dedup.keep
+            arguments = (list(members), tuple(roots), clusters[-1], removals[-1], evidence, keep)
             # the removals are written after the clusters, so they say that both are there
             jobs.append(self._job(f"choose {number}", removals[-1], choose, arguments))
         self._run("choose", jobs)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpurefine.dedup.keys import open_key_writer
+from gpurefine.dedup.scopes import scoped_keys
 from gpurefine.devices import BATCH_TEXT
 from gpurefine.documents import DOCUMENT_SCHEMA, Batch
 from gpurefine.engine.fitting import in_fitting_pieces
@@ -93,18 +94,37 @@ class KeyCollector:
             self._writer.__exit__(*error)
 
 
-def keys_in_pieces(dedup: DedupStage, batch: Batch, tool: Any) -> Iterator[np.ndarray]:
-    """Keys of a batch, uint64 (columns or bands, n) each, in pieces that fit where the batch lies."""
-    return in_fitting_pieces(lambda piece: dedup.keys(piece, tool), batch)
+def keys_in_pieces(dedup: DedupStage, batch: Batch, tool: Any, scope: str | None = None) -> Iterator[np.ndarray]:
+    """Keys of a batch, mixed with its scopes, uint64 (columns or bands, n) each, in pieces that fit where it lies.
+
+    The scope is the column ``scope`` of the batch, by default that of the stage. Documents without it have null there.
+    """
+    column = scope or dedup.scope
+
+    def keys(piece: Batch) -> np.ndarray:
+        values = piece.frame[column] if column in piece.frame.columns else None
+        return scoped_keys(dedup.keys(piece, tool), values, dedup.key_bands)
+
+    return in_fitting_pieces(keys, batch)
 
 
 def emit_keys(
-    root: str, step: int, partition: int, fingerprint: str, dedup: DedupStage, on_device: bool, tools: StageTools
+    root: str,
+    step: int,
+    partition: int,
+    fingerprint: str,
+    dedup: DedupStage,
+    schema: pa.Schema,
+    on_device: bool,
+    tools: StageTools,
 ) -> dict[str, int]:
-    """Write the key file of a partition from the documents that it left; returns how many these are."""
+    """Write the key file of a partition from the documents that it left; returns how many these are.
+
+    ``schema`` has the columns of a document that its keys need.
+    """
     store, documents = RunStore(root), 0
     with KeyCollector(dedup, partition, tools, store.keys(step, partition)) as keys:
-        tables = read_documents(store.documents(step, partition, last=False), fingerprint)
+        tables = read_documents(store.documents(step, partition, last=False), fingerprint, schema)
         for table in device_tables(tables) if on_device else tables:
             keys.add(Batch(from_arrow(table, on_device)))
             documents += table.num_rows

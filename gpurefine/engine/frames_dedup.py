@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import pandas as pd
 
 from gpurefine.config import dedup_kind, pipeline_from_data
 from gpurefine.dedup.url import Url
+from gpurefine.engine.dedupcolumns import check_frame
 from gpurefine.engine.frames_emit import Columns, ToolPool, emit
 from gpurefine.engine.frames_input import check_column, check_new_columns, check_text_column, in_memory, schema_of
 from gpurefine.engine.frames_phases import Call, call_in, find, join_decisions, scratch_folder
@@ -87,7 +88,10 @@ def deduplicate(
     >>> refined = marked[marked["keep"]]
 
     The clusters and survivors are those of a run with the same seed over the same texts and ids, however the frame is
-    partitioned and scheduled. The survivor has the least keyed hash of (seed, id). Between rows with the same id
+    partitioned and scheduled. The survivor has the least keyed hash of (seed, id), unless ``keep`` says otherwise:
+    ``first`` goes by the columns ``file`` and ``offset``, if the frame has both, else by the position; ``newest`` by
+    the column ``date``; ``longest`` and ``best:COLUMN`` as in a run. With ``scope`` only rows of equal value in that
+    column are compared. Between rows with the same id
     these columns decide, if the frame has them as strings, timestamps or whole numbers: ``url``, ``date``, the text,
     ``file`` and ``offset`` (these two together); then the position. Key files go to ``scratch`` (8 bytes a row for
     each key column or band) and are deleted before the call returns, also when it fails.
@@ -114,7 +118,8 @@ def deduplicate(
     memory : bytes that all tasks together may use for keys and tables, default 70 % of what is free
     scratch : folder for key files, default the system's for temporary files
     offline : use models of the cache only
-    parameters : of the stage, such as ``bands=14, rows=8, shingle="word-5"``
+    parameters : of the stage, such as ``bands=14, rows=8, shingle="word-5"``, and of every kind ``keep`` (``"random"``,
+        ``"first"``, ``"longest"``, ``"newest"``, ``"best:COLUMN"``) and ``scope`` (a column)
 
     Returns
     -------
@@ -140,7 +145,7 @@ def deduplicate(
     """
     schema = schema_of(frame)
     stage, seed = _stage(kind, seed, parameters)
-    columns = _columns(schema, stage.key_source, text, url, id)
+    columns = _columns_of(stage, schema, text, _columns(schema, stage.key_source, text, url, id))
     check_count("memory", memory)
     if scratch is not None and not Path(scratch).is_dir():
         raise ConfigError(f"scratch={os.fspath(scratch)!r} is no folder: make it, or name one that is there")
@@ -191,6 +196,18 @@ def _columns(schema: pd.DataFrame, source: str, text: Hashable, url: Hashable, i
     # the URLs that are compared are those of the documents
     ties = tuple(name for name in _ties(schema) if name != source)
     return Columns(key, source, id, ties, text if has_text else None)
+
+
+def _columns_of(stage: DedupStage, schema: pd.DataFrame, text: Hashable, columns: Columns) -> Columns:
+    """With the columns that the stage's policy and scope look at."""
+    named = check_frame(schema, stage)
+    columns = replace(columns, scope=named.get("scope"), best=named.get("keep"))
+    if stage.keep == "longest" and columns.source != "text":
+        check_text_column(schema, text, "text")
+        columns = replace(columns, text=text)
+    if stage.keep == "first" and columns.id is None:
+        columns = replace(columns, ties=tuple(name for name in _ties(schema) if name in ("file", "offset")))
+    return columns
 
 
 def _ties(schema: pd.DataFrame) -> tuple[str, ...]:

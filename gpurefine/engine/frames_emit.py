@@ -19,6 +19,7 @@ import xxhash
 from gpurefine.dedup.hashing import text_digests
 from gpurefine.dedup.keys import open_key_writer
 from gpurefine.dedup.members import METADATA
+from gpurefine.dedup.policies import has_rank, sort_keys, text_lengths
 from gpurefine.documents import Batch
 from gpurefine.engine.emit import keys_in_pieces
 from gpurefine.engine.frames_input import check_device_texts, pieces, text_array, texts_of
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 
 METADATA_SCHEMA = pa.schema(METADATA)
 
+#: What a policy compares, as ``sort_keys`` gives it.
+BEST = pa.field("best", pa.uint64())
+#: What parts documents, in the batches that keys are made of.
+SCOPE = "scope"
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -46,8 +52,11 @@ class Columns:
     key : of strings, which the keys are made of; null counts as empty
     source : which column of a document that is, ``text`` or ``url``; also the parameter that chose it
     id : of strings or whole numbers without nulls; None names each row by its position in the whole frame
-    ties : those of url, date, file and offset that the frame has; they decide between members of one id
+    ties : those of url, date, file and offset that the frame has; they decide between members of one id, the last
+        two also what is first
     text : of texts, which decide between them too; None if there are none
+    scope : what parts documents; None if nothing does
+    best : of numbers or times, whose greatest survives; None if no policy looks at one
     """
 
     key: Hashable
@@ -55,11 +64,14 @@ class Columns:
     id: Hashable | None = None
     ties: tuple[str, ...] = ()
     text: Hashable | None = None
+    scope: Hashable | None = None
+    best: Hashable | None = None
 
     @property
     def needed(self) -> list[Hashable]:
         """All of them, each once."""
-        names = [self.key, *self.ties, *(name for name in (self.id, self.text) if name is not None)]
+        optional = (self.id, self.text, self.scope, self.best)
+        names = [self.key, *self.ties, *(each for each in optional if each is not None)]
         return list(dict.fromkeys(names))
 
 
@@ -122,18 +134,48 @@ def emit(frame: Frame, columns: Columns, stage: DedupStage, partition: int, fold
     with (
         pool.tools() as tools,
         open_key_writer(keys_path(folder, partition), stage.key_columns, stage.key_bands, partition) as keys,
-        TableWriter(rows_path(folder, partition), METADATA_SCHEMA) as writer,
+        TableWriter(rows_path(folder, partition), rows_schema(stage)) as writer,
     ):
         for part, texts, ids in _pieces(frame, columns):
             check_device_texts(texts, columns.key, columns.source)
             _update(checksum, texts, ids)
             texts.columns = [columns.source]
             batch = Batch(texts if stage.on_gpu else to_host_frame(texts))
-            for piece in keys_in_pieces(stage, batch, tools.tool(stage)):
+            for piece in keys_in_pieces(stage, _with_scope(batch, part, columns), tools.tool(stage), SCOPE):
                 keys.add(piece)
-            writer.write(_metadata(part, columns, batch, ids))
+            metadata = _metadata(part, columns, batch, ids)
+            best = _best(part, columns, batch, stage)
+            writer.write(metadata if best is None else metadata.append_column(BEST, best))
         writer.close({})
     return Emitted(len(frame), checksum.intdigest())
+
+
+def rows_schema(stage: DedupStage) -> pa.Schema:
+    """Columns of what ``emit`` keeps of each row."""
+    return METADATA_SCHEMA.append(BEST) if has_rank(stage.keep) else METADATA_SCHEMA
+
+
+def _with_scope(batch: Batch, part: Frame, columns: Columns) -> Batch:
+    if columns.scope is None:
+        return batch
+    column = part[columns.scope]
+    if pa.types.is_boolean(arrow_array(column.head(0)).type):
+        values = arrow_array(column)
+    else:
+        values = text_array(column, columns.scope, "scope", numbers=True)
+    return batch.with_columns(**{SCOPE: values})
+
+
+def _best(part: Frame, columns: Columns, batch: Batch, stage: DedupStage) -> pa.Array | None:
+    """Of each row the number that the policy compares, greatest is best; None for a policy without one."""
+    if stage.keep == "longest":
+        return sort_keys(text_lengths(arrow_array(_texts(part, columns, batch))))
+    if columns.best is None:
+        return None
+    values = arrow_array(part[columns.best])
+    if stage.keep == "newest":
+        values = values.cast(METADATA_SCHEMA.field("date").type, safe=False)
+    return sort_keys(values)
 
 
 def checksum_of(frame: Frame, columns: Columns) -> int:
@@ -170,8 +212,8 @@ def _metadata(part: Frame, columns: Columns, batch: Batch, ids: pd.Series | None
         values["id"] = arrow_array(ids)
         if columns.source == "url":
             values["url"] = arrow_array(batch.frame["url"])
-        for name in columns.ties:
-            values[name] = arrow_array(part[name]).cast(METADATA_SCHEMA.field(name).type, safe=False)
+    for name in columns.ties:
+        values[name] = arrow_array(part[name]).cast(METADATA_SCHEMA.field(name).type, safe=False)
     arrays = [values.get(field.name, pa.nulls(len(part), field.type)) for field in METADATA]
     return pa.table(arrays, schema=METADATA_SCHEMA)
 

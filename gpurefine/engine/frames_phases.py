@@ -23,10 +23,11 @@ from gpurefine.dedup.collisions import collide, plan_collisions
 from gpurefine.dedup.components import connect
 from gpurefine.dedup.keys import slice_rows
 from gpurefine.dedup.members import gather_members
+from gpurefine.dedup.policies import has_rank
 from gpurefine.dedup.rowgroups import row_groups
 from gpurefine.dedup.survivors import REMOVAL_SCHEMA, choose, plan_choice
 from gpurefine.documents import ROW_BITS, TEXT
-from gpurefine.engine.frames_emit import METADATA_SCHEMA, Emitted, keys_path, rows_path
+from gpurefine.engine.frames_emit import BEST, METADATA_SCHEMA, Emitted, keys_path, rows_path
 from gpurefine.errors import RunError
 from gpurefine.frames import assign
 from gpurefine.stages.base import DedupStage
@@ -114,7 +115,7 @@ def find(
     edges = _collide(stage, [keys_path(folder, index) for index in range(partitions)], folder, run, budget, on_device)
     labels = folder / "labels.parquet"
     run([(connect, (edges, labels, alone, on_device))])
-    members = _gather(emitted, labels, seed, folder, run)
+    members = _gather(stage, emitted, labels, seed, folder, run)
     removals = _choose(stage, members, folder, run, budget)
     decided = run([(decide, (group, labels, removals, folder)) for group in _groups(partitions)])
     decisions = [table for tables in decided for table in tables]
@@ -124,7 +125,7 @@ def find(
     return decisions
 
 
-def gather(labels: Path, starts: Mapping[int, int], seed: int, folder: Path, out_path: Path) -> None:
+def gather(labels: Path, starts: Mapping[int, int], seed: int, folder: Path, out_path: Path, keep: str) -> None:
     """Collect the metadata of members of clusters in some partitions, after ids and positions were filled in.
 
     Parameters
@@ -134,18 +135,19 @@ def gather(labels: Path, starts: Mapping[int, int], seed: int, folder: Path, out
     seed : of the choice of survivors
     folder : the scratch folder
     out_path : where the members go
+    keep : the policy
     """
     for partition, start in starts.items():
         _name_rows(partition, start, folder)
     sources = [(partition, _documents_path(folder, partition)) for partition in starts]
-    gather_members(labels, sources, seed, out_path)
+    gather_members(labels, sources, seed, out_path, best=BEST.name if has_rank(keep) else None)
 
 
 def _name_rows(partition: int, start: int, folder: Path) -> None:
     """Fill in what only the position in the whole frame tells: the offset, and the id where there is none."""
     with (
         pq.ParquetFile(rows_path(folder, partition), page_checksum_verification=True) as file,
-        TableWriter(_documents_path(folder, partition), METADATA_SCHEMA) as writer,
+        TableWriter(_documents_path(folder, partition), file.schema_arrow.remove_metadata()) as writer,
     ):
         for rows in file.iter_batches(use_threads=False):
             table = pa.Table.from_batches([rows])
@@ -245,12 +247,15 @@ def _groups(partitions: int) -> list[range]:
     ]
 
 
-def _gather(emitted: Sequence[Emitted], labels: Path, seed: int, folder: Path, run: Runner) -> list[Path]:
+def _gather(
+    stage: DedupStage, emitted: Sequence[Emitted], labels: Path, seed: int, folder: Path, run: Runner
+) -> list[Path]:
     starts = np.cumsum([0, *(each.rows for each in emitted)]).tolist()
     paths, calls = [], []
     for group in _groups(len(emitted)):
         paths.append(folder / f"members-{group.start:06d}.parquet")
-        calls.append((gather, (labels, {index: starts[index] for index in group}, seed, folder, paths[-1])))
+        of_group = {index: starts[index] for index in group}
+        calls.append((gather, (labels, of_group, seed, folder, paths[-1], stage.keep)))
     run(calls)
     return paths
 
@@ -260,7 +265,7 @@ def _choose(stage: DedupStage, members: list[Path], folder: Path, run: Runner, b
     for number, roots in enumerate(plan_choice(members, budget)):
         paths.append(folder / f"removals-{number:06d}.parquet")
         clusters = folder / f"clusters-{number:06d}.parquet"
-        calls.append((choose, (members, roots, clusters, paths[-1], stage.evidence)))
+        calls.append((choose, (members, roots, clusters, paths[-1], stage.evidence, stage.keep)))
     run(calls)
     return paths
 

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from gpurefine.config import OutputOptions
 from gpurefine.dedup.hashing import text_digests
+from gpurefine.dedup.policies import TEXT_LENGTH, best_column, text_lengths
 from gpurefine.dedup.survivors import read_removals
 from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, REMOVED_SCHEMA, ROW_BITS, Batch
 from gpurefine.engine.chain import STATS_SCHEMA, removal_table, run_chain
@@ -257,7 +258,11 @@ def _kept_schema(task: PartitionTask) -> pa.Schema:
     if task.step.last:
         return pa.schema([*REFINED_SCHEMA, *(field for field in task.others if field.name != "n_tokens")])
     documents = _document_schema(task)
-    return documents.append(TEXT_HASH) if task.step.dedup_after is not None else documents
+    dedup = task.step.dedup_after
+    if dedup is None:
+        return documents
+    asked_for = [TEXT_LENGTH] if best_column(dedup.keep) == TEXT_LENGTH.name else []
+    return pa.schema([*documents, TEXT_HASH, *asked_for])
 
 
 def _write_kept(
@@ -275,6 +280,8 @@ def _write_kept(
         table = _replace(table, "n_tokens", tokens)
     elif step.dedup_after is not None:
         table = _replace(table, TEXT_HASH.name, text_digests(frame["text"]))
+        if TEXT_LENGTH.name in table.column_names:
+            table = _replace(table, TEXT_LENGTH.name, text_lengths(table["text"]))
     writer.write(table)
 
 

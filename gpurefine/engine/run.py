@@ -15,6 +15,7 @@ from distributed import Client
 
 from gpurefine.config import Pipeline, fingerprint, load_pipeline
 from gpurefine.engine.context import RunContext
+from gpurefine.engine.dedupcolumns import check_documents
 from gpurefine.engine.execute import execute
 from gpurefine.engine.plan import check_fit, cut_steps, split_bytes, uses_gpu
 from gpurefine.engine.progress import tell
@@ -184,6 +185,7 @@ def prepare(
     check_inputs(files)
     sources = {stage.key_source for stage in pipeline.stages if isinstance(stage, DedupStage)}
     others = check_tables(files, pipeline.input, sources)
+    check_documents(pipeline, others)
     resources = default_resources(offline)
     provided = {stage.name: stage.provide(resources) for stage in pipeline.stages}
     if pipeline.output.tokens:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gpurefine.dedup.policies import TEXT_LENGTH
 from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, TEXT
 from gpurefine.errors import InputError
 from gpurefine.read.inputs import InputFile
@@ -19,7 +20,7 @@ from gpurefine.read.options import InputOptions
 #: A column with the name of one of ours that cannot be taken for it is kept under its name with this before it.
 RENAMED = "input_"
 #: Names that only our own columns bear in files of documents.
-OUR_NAMES = frozenset([*REFINED_SCHEMA.names, "text_hash"])
+OUR_NAMES = frozenset([*REFINED_SCHEMA.names, "text_hash", TEXT_LENGTH.name])
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from gpurefine.dedup.policies import check_keep
 from gpurefine.documents import Batch
 from gpurefine.errors import SettingWarning
 from gpurefine.resources.cache import Resources
@@ -173,6 +174,31 @@ class DedupStage(Stage):
 
     #: Column of a document that the keys are made of.
     key_source: ClassVar[str] = "text"
+
+    keep: str = Field(
+        "random",
+        description="which document of a cluster stays: `random` (by a keyed hash of seed and id), `first` (by file "
+        "and offset), `longest` (most characters of text), `newest` (latest date), `best:COLUMN` (greatest number or "
+        "time in a column of the documents); where several are equal, the random one of these",
+    )
+    scope: str | None = Field(
+        None,
+        description="a column of the documents: only documents with an equal value there (null equals null) are "
+        "compared; default all with all",
+    )
+
+    @field_validator("keep")
+    @classmethod
+    def _keep_is_known(cls, value: str) -> str:
+        check_keep(value)
+        return value
+
+    @field_validator("scope")
+    @classmethod
+    def _scope_parts(cls, value: str | None) -> str | None:
+        if value == "text":
+            raise ValueError("'text' would part all documents but copies: name a column that many share")
+        return value
 
     @property
     def compares(self) -> bool:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -15,6 +16,8 @@ from gpurefine.dedup.components import connect
 from gpurefine.dedup.hashing import text_hashes
 from gpurefine.dedup.keys import SLICES, join_key_files, slice_rows, write_key_file
 from gpurefine.dedup.members import METADATA, gather_members
+from gpurefine.dedup.policies import TEXT_LENGTH, best_column, text_lengths
+from gpurefine.dedup.scopes import scoped_keys
 from gpurefine.dedup.survivors import choose, plan_choice, read_removals
 from gpurefine.documents import document_numbers
 from gpurefine.frames import string_column
@@ -56,15 +59,26 @@ class Result:
     counts: dict = field(default_factory=dict)
 
 
-def deduplicate(folder: Path, partitions: list[list[dict]], seed: int = 0, ways: Ways = Ways()) -> Result:  # noqa: B008
-    """Run the phases: exact keys, collisions, components, survivors."""
+def deduplicate(
+    folder: Path,
+    partitions: list[list[dict]],
+    seed: int = 0,
+    ways: Ways = Ways(),  # noqa: B008
+    keep: str = "random",
+    scope: str | None = None,
+    others: tuple[pa.Field, ...] = (),
+) -> Result:
+    """Run the phases: exact keys, collisions, components, survivors; documents have the columns ``others`` too."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = [folder / f"documents-{index}.parquet" for index in range(len(partitions))]
     key_paths = [folder / f"{index}.keys" for index in range(len(partitions))]
     for index, documents in enumerate(partitions):
         high, low = text_hashes(string_column([each["text"] for each in documents]))
-        write_key_file(key_paths[index], [high, low], document_numbers(index, len(documents)), ["high", "low"])
-        write_documents(parts[index], documents, high, low)
+        types = {each.name: each.type for each in [*METADATA, *others]}
+        column = None if scope is None else pa.array([each[scope] for each in documents], types[scope])
+        keys = scoped_keys(np.stack([high, low]), None if column is None else _series(column), 0)
+        write_key_file(key_paths[index], list(keys), document_numbers(index, len(documents)), ["high", "low"])
+        write_documents(parts[index], documents, high, low, others)
     key_paths = _joined(folder, key_paths, ways.joined)
 
     counts: dict = {"rows": 0, "edges": 0, "shared": 0}
@@ -80,12 +94,14 @@ def deduplicate(folder: Path, partitions: list[list[dict]], seed: int = 0, ways:
     numbered = list(enumerate(parts))
     for begin in range(0, len(numbered), ways.gathered):
         member_paths.append(folder / f"members-{begin}.parquet")
-        gather_members(labels, numbered[begin : begin + ways.gathered], seed, member_paths[-1], ways.run_bytes)
+        gather_members(
+            labels, numbered[begin : begin + ways.gathered], seed, member_paths[-1], ways.run_bytes, best_column(keep)
+        )
 
     result, removal_paths = Result(counts=counts), []
     for number, roots in enumerate(plan_choice(member_paths, ways.choice_budget)):
         clusters, removals = folder / f"clusters-{number}.parquet", folder / f"removals-{number}.parquet"
-        choose(member_paths, roots, clusters, removals)
+        choose(member_paths, roots, clusters, removals, "exact", keep)
         removal_paths.append(removals)
         result.clusters += pq.read_table(clusters).to_pylist()
     counts["ranges"] = len(removal_paths)
@@ -100,7 +116,13 @@ def deduplicate(folder: Path, partitions: list[list[dict]], seed: int = 0, ways:
     return result
 
 
-def write_documents(path: Path, documents: list[dict], high: np.ndarray, low: np.ndarray) -> None:
+def _series(column: pa.Array) -> pd.Series:
+    return pd.Series(pd.array(column, dtype=pd.ArrowDtype(column.type)))
+
+
+def write_documents(
+    path: Path, documents: list[dict], high: np.ndarray, low: np.ndarray, others: tuple[pa.Field, ...] = ()
+) -> None:
     """A partition as a step leaves it, with columns that no dedup may need."""
     digests = np.stack([high, low], axis=1).astype(">u8").tobytes()
     hashes = [digests[begin : begin + 16] for begin in range(0, len(digests), 16)]
@@ -110,7 +132,10 @@ def write_documents(path: Path, documents: list[dict], high: np.ndarray, low: np
     ]
     table = pa.table(columns, schema=pa.schema(METADATA))
     texts = pa.array([each["text"] for each in documents], pa.large_string())
-    pq.write_table(table.append_column("text", texts), path, write_page_checksum=True)
+    table = table.append_column("text", texts).append_column(TEXT_LENGTH, text_lengths(texts))
+    for each in others:
+        table = table.append_column(each, pa.array([document[each.name] for document in documents], each.type))
+    pq.write_table(table, path, write_page_checksum=True)
 
 
 def _joined(folder: Path, paths: list[Path], size: int) -> list[Path]:

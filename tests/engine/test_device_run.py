@@ -97,6 +97,32 @@ def launches(monkeypatch):
     return called
 
 
+def test_policies_and_scopes_on_a_device(here, tmp_path, monkeypatch):
+    """Keys are mixed with scopes where GPU workers make them, and lengths stand in documents that lie on a device."""
+    called = launches(monkeypatch)
+    rng = np.random.default_rng(5)
+    words = np.array(["river", "mill", "stone", "bread", "ship", "letter"])
+    texts = [" ".join(rng.choice(words, 60)) for _ in range(8)]
+    columns = {
+        "id": [f"d{number}" for number in range(96)],
+        "text": [texts[number % 8] + "." * (number % 13) for number in range(96)],
+        "language": [[None, "", "en", "de"][number % 3] for number in range(96)],
+        "crawl": [None if number % 5 == 0 else number % 5 for number in range(96)],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "table.parquet")
+    for keep, scope in (("longest", "language"), ("best:crawl", None), ("first", "crawl")):
+        stage = {"dedup.minhash": {"bands": 14, "rows": 8, "shingle": "word-5", "keep": keep, "scope": scope}}
+        pipeline = pipeline_from_data({"name": "tables", "stages": [stage], "output": {"tokens": False}})
+        given = pipeline, tmp_path / "table.parquet"
+        run = gpurefine.run(*given, tmp_path / keep, quiet=True, partition_bytes=2000)
+        assert_same_results(run, gpurefine.run(*given, tmp_path / f"{keep}-cpu", quiet=True, backend="cpu", workers=1))
+        assert len(run.clusters()) == 96
+        assert (
+            run.clusters()["cluster"].nunique() == len(run.refined()) == {None: 8, "language": 24, "crawl": 40}[scope]
+        )
+    assert called["band_keys"] >= 3
+
+
 def test_the_demo_on_a_device(here, demo_crawl, options, on_cpu, tmp_path, monkeypatch):
     """From HTML on, where what extracts is installed; the other tests need no more than a device."""
     called = launches(monkeypatch)
