@@ -77,8 +77,7 @@ def check_frame(schema: pd.DataFrame, stage: DedupStage) -> dict[str, Hashable]:
         named["keep"] = "date"
     for parameter, name in named.items():
         check_column(schema, name, parameter)
-        # what a column of objects holds would depend on which of its rows are looked at, so no type is seen there
-        kind = arrow_array(schema[name].iloc[:0]).type
+        kind = column_type(schema, name)
         if parameter == "scope" and pa.types.is_dictionary(kind):
             kind = kind.value_type
         objects = parameter == "scope" and schema[name].dtype == object
@@ -88,6 +87,11 @@ def check_frame(schema: pd.DataFrame, stage: DedupStage) -> dict[str, Hashable]:
         if problem:
             raise InputError(f"column {name!r} holds {problem}: name another one with {parameter}=")
     return dict(named)
+
+
+def column_type(schema: pd.DataFrame, name: Hashable) -> pa.DataType:
+    """Arrow's type for a column by its dtype; null for a column of objects, where rows may hold anything."""
+    return arrow_array(schema[name].iloc[:0]).type
 
 
 def _named(stage: DedupStage) -> dict[str, str]:

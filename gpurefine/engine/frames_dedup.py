@@ -15,8 +15,8 @@ import pandas as pd
 
 from gpurefine.config import dedup_kind, pipeline_from_data
 from gpurefine.dedup.url import Url
-from gpurefine.engine.dedupcolumns import check_frame
-from gpurefine.engine.frames_emit import Columns, ToolPool, emit
+from gpurefine.engine.dedupcolumns import check_frame, column_type
+from gpurefine.engine.frames_emit import METADATA_SCHEMA, Columns, ToolPool, emit
 from gpurefine.engine.frames_input import check_column, check_new_columns, check_text_column, in_memory, schema_of
 from gpurefine.engine.frames_phases import Call, call_in, find, join_decisions, scratch_folder
 from gpurefine.engine.plan import task_memory
@@ -201,7 +201,10 @@ def _columns(schema: pd.DataFrame, source: str, text: Hashable, url: Hashable, i
 def _columns_of(stage: DedupStage, schema: pd.DataFrame, text: Hashable, columns: Columns) -> Columns:
     """With the columns that the stage's policy and scope look at."""
     named = check_frame(schema, stage)
-    columns = replace(columns, scope=named.get("scope"), best=named.get("keep"))
+    columns = replace(columns, scope=named.get("scope"))
+    if "keep" in named:
+        kind = METADATA_SCHEMA.field("date").type if stage.keep == "newest" else column_type(schema, named["keep"])
+        columns = replace(columns, best=named["keep"], best_type=kind)
     if stage.keep == "longest" and columns.source != "text":
         check_text_column(schema, text, "text")
         columns = replace(columns, text=text)

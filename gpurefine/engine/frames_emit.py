@@ -57,6 +57,7 @@ class Columns:
     text : of texts, which decide between them too; None if there are none
     scope : what parts documents; None if nothing does
     best : of numbers or times, whose greatest survives; None if no policy looks at one
+    best_type : in which these are compared, whatever a partition has: one with nulls may have floats for integers
     """
 
     key: Hashable
@@ -66,6 +67,7 @@ class Columns:
     text: Hashable | None = None
     scope: Hashable | None = None
     best: Hashable | None = None
+    best_type: pa.DataType | None = None
 
     @property
     def needed(self) -> list[Hashable]:
@@ -173,9 +175,13 @@ def _best(part: Frame, columns: Columns, batch: Batch, stage: DedupStage) -> pa.
     if columns.best is None:
         return None
     values = arrow_array(part[columns.best])
-    if stage.keep == "newest":
-        values = values.cast(METADATA_SCHEMA.field("date").type, safe=False)
-    return sort_keys(values)
+    try:
+        return sort_keys(values.cast(columns.best_type, safe=False))
+    except pa.ArrowException:
+        raise InputError(
+            f"column {columns.best!r} holds {values.type} in some rows, expected {columns.best_type} as in others: "
+            "convert it, or name another one with keep="
+        ) from None
 
 
 def checksum_of(frame: Frame, columns: Columns) -> int:

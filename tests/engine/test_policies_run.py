@@ -7,6 +7,7 @@ import math
 import random
 import shutil
 
+import dask
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
@@ -309,6 +310,27 @@ def test_rows_without_ids_have_policies_too(keep, columns, survivor):
         marked = gpurefine.deduplicate(each, BANDED, bands=1, keep=keep)
         marked = marked.compute(scheduler="synchronous") if hasattr(marked, "compute") else marked
         assert np.flatnonzero(marked["keep"]).tolist() == [survivor]
+
+
+@pytest.mark.parametrize("meta", ["float64", "int64", "Int64"])
+def test_partitions_with_nulls_compare_with_those_without(meta):
+    # as pandas reads files of integers of which some have nulls
+    parts = [pd.DataFrame({"text": ["a"], "n": [5]}), pd.DataFrame({"text": ["a", "a"], "n": [7.0, None]})]
+    frame = dd.from_delayed(
+        [dask.delayed(part) for part in parts], meta=parts[0].iloc[:0].astype({"n": meta}), verify_meta=False
+    )
+    marked = gpurefine.deduplicate(frame, "exact", keep="best:n").compute(scheduler="synchronous")
+    assert np.flatnonzero(marked["keep"]).tolist() == [1]
+
+
+def test_partitions_of_other_types_are_refused():
+    parts = [pd.DataFrame({"text": ["a"], "n": [5]}), pd.DataFrame({"text": ["a"], "n": ["x"]})]
+    frame = dd.from_delayed([dask.delayed(part) for part in parts], meta=parts[0].iloc[:0], verify_meta=False)
+    with (
+        dask.config.set(scheduler="synchronous"),
+        pytest.raises(InputError, match=r"column 'n' holds .*string in some"),
+    ):
+        gpurefine.deduplicate(frame, "exact", keep="best:n")
 
 
 @pytest.mark.parametrize(
