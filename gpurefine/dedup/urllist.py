@@ -31,8 +31,8 @@ FOLDER = "seen_urls"
 SLICE_BITS = 6
 SLICES = 1 << SLICE_BITS
 
-#: Bytes that sorting takes for a hash: gathered, indices, sorted.
-SORT_BYTES = 64
+#: Bytes that sorting takes for a hash: gathered in pieces, as a whole, keys of the sort, indices, sorted, each once.
+SORT_BYTES = 80
 #: Hashes that are read at a time where a list is verified (1 MiB).
 VERIFY_ROWS = 1 << 16
 
