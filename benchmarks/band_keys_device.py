@@ -24,8 +24,8 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from device import Contender, describe_device, median_seconds, mixed_numbers, open_cupy, rates
-from machine import describe, markdown, publish
+from device import Contender, median_seconds, mixed_numbers, open_cupy, rates, rates_page
+from machine import publish
 
 from gpurefine import kernels
 from gpurefine.dedup.permutations import permutations
@@ -140,20 +140,11 @@ def main() -> int:
         contenders += cudf_and_ours(cupy, options.documents, options.shingles)
     table = rates(contenders, median_seconds(cupy, contenders, options.rounds))
     compared = len(RAGGED) * options.repeats
-    lines = [
-        f"# Band keys on {name}",
-        "",
-        *describe(),
-        "",
-        describe_device(),
-        "",
+    told = (
         f"{options.shingles} shingles a document, {options.rounds} rounds. In each shape the keys of {compared} other "
-        "documents, of 0 to 5,001 shingles, were those of the CPU.",
-        "",
-        *markdown(["bands x rows", "rate", "time", "share"], table),
-        "",
-    ]
-    publish(lines, options.out)
+        "documents, of 0 to 5,001 shingles, were those of the CPU."
+    )
+    publish(rates_page(f"Band keys on {name}", told, table), options.out)
     return 0
 
 

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from types import ModuleType
 from typing import Any
 
+from machine import describe, markdown
+
 PACKAGES = ("cupy", "cudf", "dask-cudf", "dask-cuda", "rmm", "numba-cuda")
 
 
@@ -99,6 +101,12 @@ def rates(contenders: Sequence[Contender], medians: dict[str, float]) -> list[li
             share = f"{rate / (most.amount / medians[most.name]):.1%} of {most.name}"
         rows.append([each.name, f"{rate:.3e} {each.unit}/s", f"{1e3 * medians[each.name]:.3f} ms", share])
     return rows
+
+
+def rates_page(title: str, told: str, rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a page of results: where they were measured, what on, and what ``rates`` returned."""
+    table = markdown(["what", "rate", "time", "share"], rows)
+    return [f"# {title}", "", *describe(), "", describe_device(), "", told, "", *table, ""]
 
 
 def mixed_numbers(cupy: ModuleType, count: int) -> Any:

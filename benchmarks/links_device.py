@@ -16,8 +16,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from device import Contender, describe_device, median_seconds, mixed_numbers, open_cupy, rates
-from machine import describe, markdown, publish
+from device import Contender, median_seconds, mixed_numbers, open_cupy, rates, rates_page
+from machine import publish
 
 from gpurefine import kernels
 from gpurefine.kernels.cuda import collisions, components
@@ -114,21 +114,12 @@ def main() -> int:
         return 1
     measured = contenders(cupy, options.keys, options.edges)
     table = rates(measured, median_seconds(cupy, measured, options.rounds))
-    lines = [
-        f"# Sort-and-run and union-find on {name}",
-        "",
-        *describe(),
-        "",
-        describe_device(),
-        "",
+    told = (
         f"{options.keys:,} keys of a band, of which one in {SPACING} is another one's; {options.edges:,} edges between "
         f"{max(1, options.edges // 2):,} nodes; {options.rounds} rounds in turns. Components of small graphs and bands "
-        "were the CPU's.",
-        "",
-        *markdown(["what", "rate", "time", "share"], table),
-        "",
-    ]
-    publish(lines, options.out)
+        "were the CPU's."
+    )
+    publish(rates_page(f"Sort-and-run and union-find on {name}", told, table), options.out)
     return 0
 
 

@@ -19,9 +19,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from device import Contender, describe_device, median_seconds, open_cupy, rates
+from device import Contender, median_seconds, open_cupy, rates, rates_page
 from generated import generate
-from machine import describe, markdown, publish
+from machine import publish
 
 from gpurefine import kernels
 from gpurefine.kernels.cuda import normalise, shingles, stats
@@ -178,20 +178,11 @@ def main() -> int:
     documents = generate(2, 0, max(1, round(options.megabytes * 1e6 / 2000)))
     measured = contenders(cupy, device, documents.data, documents.offsets)
     table = rates(measured, median_seconds(cupy, measured, options.rounds))
-    lines = [
-        f"# Kernels on text on {name}",
-        "",
-        *describe(),
-        "",
-        describe_device(),
-        "",
+    told = (
         f"{documents.data.size / 1e6:.1f} MB of text in {documents.offsets.size - 1:,} documents, {options.rounds} "
-        f"rounds in turns. The results on {len(ragged)} ragged texts were the CPU's.",
-        "",
-        *markdown(["what", "rate", "time", "share"], table),
-        "",
-    ]
-    publish(lines, options.out)
+        f"rounds in turns. The results on {len(ragged)} ragged texts were the CPU's."
+    )
+    publish(rates_page(f"Kernels on text on {name}", told, table), options.out)
     return 0
 
 
