@@ -1,9 +1,9 @@
 """Libraries keep the machine code of one architecture, and all else of them stays where it was."""
 
-import shutil
 import struct
 import subprocess
 
+import cuda_on_host
 import pytest
 
 
@@ -25,16 +25,14 @@ def fat_binary(*entries):
 @pytest.fixture
 def library(tmp_path):
     """Builds a shared library whose section .nv_fatbin holds bytes."""
-    if not shutil.which("cc"):
-        pytest.skip("no C compiler")
+    compiler = cuda_on_host.compiler()
 
     def build(content):
         (tmp_path / "code.bin").write_bytes(content)
         assembler = f'.section .nv_fatbin,\\"a\\"\\n.incbin \\"{tmp_path}/code.bin\\"\\n.text'
         source = f'asm("{assembler}");\nint seven() {{return 7;}}'
-        subprocess.run(
-            ["cc", "-shared", "-fPIC", "-xc", "-", "-o", tmp_path / "lib.so"], input=source, text=True, check=True
-        )
+        command = [*compiler, "-shared", "-fPIC", "-xc", "-", "-o", tmp_path / "lib.so"]
+        subprocess.run(command, input=source, text=True, check=True)
         return tmp_path / "lib.so"
 
     return build
