@@ -16,9 +16,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from gpurefine.dedup.hashing import keyed_hash
+from gpurefine.dedup.pieces import Edit, Pieces, Spans
 from gpurefine.dedup.policies import check_keep
 from gpurefine.documents import Batch
 from gpurefine.errors import SettingWarning
+from gpurefine.frames import arrow_array
 from gpurefine.resources.cache import Resources
 
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
@@ -233,3 +236,58 @@ class DedupStage(Stage):
         bands, or in all of two or more columns, stands for a document that collides with none
         """
         raise NotImplementedError(f"{type(self).__name__} has no keys")
+
+
+class SpanStage(DedupStage):
+    """A dedup that looks inside documents: equal pieces of texts collide, and spans of texts go, not documents.
+
+    ``length`` consecutive pieces of a document have a key. Of equal keys all leave, or all but one (``keep``).
+    """
+
+    key_columns: ClassVar[tuple[str, ...]] = ("high", "low")
+
+    #: Whether pieces are tokens, which the engine hashes; a kind without them gives keys of its own.
+    of_tokens: ClassVar[bool] = False
+
+    keep: str = Field(
+        "none",
+        description="which of the copies stays: `none` (all leave), `first` (by file and offset), `random` (in the "
+        "document with the least keyed hash of seed and id)",
+    )
+
+    @field_validator("keep")
+    @classmethod
+    def _keep_is_known(cls, value: str) -> str:
+        if value not in cls.keeps():
+            raise ValueError(f"'{value}' is no policy: use {', '.join(cls.keeps())}")
+        return value
+
+    @classmethod
+    def keeps(cls) -> tuple[str, ...]:
+        """The values of ``keep``."""
+        return ("none", "first", "random")
+
+    @property
+    def length(self) -> int:
+        """Consecutive pieces that a key stands for."""
+        return 1
+
+    @property
+    def passes(self) -> int:
+        """How often the stage is run, each time on what the last has left."""
+        return 1
+
+    def pieces(self, batch: Batch, tool: Any) -> Pieces:
+        """Pieces of a batch of n documents with their keys, or with their tokens; a function of each text alone."""
+        raise NotImplementedError(f"{type(self).__name__} has no pieces")
+
+    def owner_order(self, batch: Batch, seed: int) -> np.ndarray | None:
+        """Numbers of n documents, uint64, (n,): of equal keys the one in the document with the least number stays.
+
+        None: the first stays, by file and offset, or none at all.
+        """
+        return keyed_hash(seed, arrow_array(batch.frame["id"]).to_pylist()) if self.keep == "random" else None
+
+    def edit(self, batch: Batch, spans: Spans, tool: Any) -> Edit:
+        """Apply spans to n documents that have one or more each."""
+        raise NotImplementedError(f"{type(self).__name__} has no edit")
