@@ -9,7 +9,7 @@ import numpy as np
 from gpurefine.dedup.collisions import BAND_TASKS, CollisionTask, plan_collisions
 from gpurefine.dedup.components import BYTES_A_DOCUMENT as LABEL_BYTES
 from gpurefine.dedup.keys import SLICES
-from gpurefine.engine.deduplicate import joined_bytes
+from gpurefine.engine.phases import joined_bytes
 from gpurefine.engine.plan import MIDDLE_PARTITION, REFINED_FILE, cut_steps, first_partitions, task_memory
 from gpurefine.engine.run import Prepared
 from gpurefine.read.inputs import InputFile

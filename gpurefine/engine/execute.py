@@ -16,6 +16,7 @@ from gpurefine.engine.deduplicate import DedupRun, removals_are_there
 from gpurefine.engine.flow import Flow, partition_job, partition_task, room_on_disk
 from gpurefine.engine.jobs import Job, run_jobs
 from gpurefine.engine.partition import done, process_partition
+from gpurefine.engine.phases import Phases
 from gpurefine.engine.plan import (
     MIDDLE_PARTITION,
     REFINED_FILE,
@@ -201,7 +202,7 @@ def _run_dedup(context: RunContext, step: Step, manifest: dict[str, Any]) -> Non
     record = manifest["steps"][step.index]
     began = time.monotonic()
     assert step.dedup_after is not None
-    run = DedupRun(context, step, step.dedup_after, len(record["partitions"]))
+    run = DedupRun(Phases(context, step, step.dedup_after, len(record["partitions"])))
     state = record["dedup"]
     found = run.find(state, lambda: context.store.write_manifest(manifest))
     state.update(found, state="done", seconds=round(time.monotonic() - began, 3))

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gpurefine.engine.context import RunContext
-from gpurefine.engine.deduplicate import keys_job, removal_paths
+from gpurefine.engine.deduplicate import removal_paths
 from gpurefine.engine.emit import empty_documents
 from gpurefine.engine.jobs import Job
 from gpurefine.engine.partition import PartitionTask, done, process_partition
+from gpurefine.engine.phases import keys_job
 from gpurefine.engine.plan import Partition, Step
 from gpurefine.errors import RunError
 from gpurefine.read.parts import Part

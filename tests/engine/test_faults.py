@@ -12,6 +12,7 @@ from tables import assert_same_results, sorted_tables
 import gpurefine
 from gpurefine.config import pipeline_from_data
 from gpurefine.engine.deduplicate import DedupRun
+from gpurefine.engine.phases import Phases
 from gpurefine.engine.emit import read_documents
 from gpurefine.errors import InputError, OutputError, RunError
 from gpurefine.write import read_footer
@@ -267,20 +268,21 @@ def flip_a_byte(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "victim"), [("_join", "keys-0/part-000002.keys"), ("_collide", "joined-000000.keys")]
+    ("phase", "victim"), [((Phases, "join"), "keys-0/part-000002.keys"), ((DedupRun, "_collide"), "joined-000000.keys")]
 )
 def test_a_damaged_key_file_is_named_and_made_again(
     crawl, undisturbed, scheduler, tmp_path, monkeypatch, capfd, phase, victim
 ):
-    done, original = [], getattr(DedupRun, phase)
+    done, original = [], getattr(*phase)
 
     def damage_then_go_on(run, *arguments):
         if not done:
-            done.extend(run.context.store.work.rglob(victim))
+            phases = run if isinstance(run, Phases) else run.phases
+            done.extend(phases.context.store.work.rglob(victim))
             flip_a_byte(done[0])
         return original(run, *arguments)
 
-    monkeypatch.setattr(DedupRun, phase, damage_then_go_on)
+    monkeypatch.setattr(*phase, damage_then_go_on)
     run = refine(crawl, tmp_path / "run", scheduler=scheduler, quiet=False)
     assert len(done) == 1
     assert f"{done[0]} is damaged and is made again" in capfd.readouterr().err
