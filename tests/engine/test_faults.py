@@ -12,8 +12,8 @@ from tables import assert_same_results, sorted_tables
 import gpurefine
 from gpurefine.config import pipeline_from_data
 from gpurefine.engine.deduplicate import DedupRun
-from gpurefine.engine.phases import Phases
 from gpurefine.engine.emit import read_documents
+from gpurefine.engine.phases import Phases
 from gpurefine.errors import InputError, OutputError, RunError
 from gpurefine.write import read_footer
 
