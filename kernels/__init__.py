@@ -8,6 +8,7 @@ from gpurefine.kernels.cpu.all_copies import ALL_COPIES_FIELDS, all_copies_stati
 from gpurefine.kernels.cpu.band_collisions import link_band_keys
 from gpurefine.kernels.cpu.collisions import EMPTY, link_equal_keys
 from gpurefine.kernels.cpu.components import flatten, unite
+from gpurefine.kernels.cpu.copies import enter_copies, list_copies
 from gpurefine.kernels.cpu.gpt2 import (
     LONGEST_TOKEN,
     BytePairs,
@@ -29,6 +30,7 @@ from gpurefine.kernels.cpu.numbersets import (
     rank_members,
     unite_numbers,
 )
+from gpurefine.kernels.cpu.spans import list_spans, mark_pieces
 from gpurefine.kernels.cpu.stats import FIELDS, word_hashes
 from gpurefine.kernels.cpu.tags import count_tags
 from gpurefine.kernels.sides import band_keys, character_units, shingle_hashes, text_statistics, word_units
@@ -49,13 +51,17 @@ __all__ = [
     "count_members",
     "count_tags",
     "empty_lines",
+    "enter_copies",
     "enter_numbers",
     "flatten",
     "gpt2_tokens",
     "last_pairs",
     "link_band_keys",
     "link_equal_keys",
+    "list_copies",
     "list_members",
+    "list_spans",
+    "mark_pieces",
     "minima",
     "normalise_text",
     "place_bitmaps",

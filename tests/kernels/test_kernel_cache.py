@@ -42,11 +42,13 @@ def test_all_kept_kernels_are_known():
         "band_collisions": {"collisions", "components", "scalar"},
         "collisions": {"scalar"},
         "components": set(),
+        "copies": {"collisions", "scalar"},
         "numbersets": {"components", "scalar"},
         "gpt2": {"scalar", "grouping", "bytepairs", "pretokens"},
         "minhash": {"lanes", "minhashing"},
         "normalise": {"grouping", "scalar"},
         "shingles": {"minhashing", "scalar"},
+        "spans": set(),
         "tags": set(),
     }
 
