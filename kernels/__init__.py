@@ -30,6 +30,7 @@ from gpurefine.kernels.cpu.numbersets import (
     rank_members,
     unite_numbers,
 )
+from gpurefine.kernels.cpu.origins import bytes_before, characters_at, characters_of_normalised
 from gpurefine.kernels.cpu.spans import list_spans, mark_pieces
 from gpurefine.kernels.cpu.stats import FIELDS, word_hashes
 from gpurefine.kernels.cpu.tags import count_tags
@@ -46,7 +47,10 @@ __all__ = [
     "all_copies_statistics",
     "band_keys",
     "byte_pairs",
+    "bytes_before",
     "character_units",
+    "characters_at",
+    "characters_of_normalised",
     "count_gpt2_tokens",
     "count_members",
     "count_tags",

@@ -61,6 +61,14 @@ class Gpt2Tokenizer:
         self._classes = gpt2_classes()
         self._lines = empty_lines(words)
         self._on_device: cuda.DeviceVocabulary | None = None
+        self._token_bytes = np.zeros(max(ranks.values()) + 1, np.uint8)
+        for token, rank in ranks.items():
+            self._token_bytes[rank] = len(token)
+
+    @property
+    def token_bytes(self) -> np.ndarray:
+        """How many bytes each token has: uint8, (largest id + 1,), 0 where there is none."""
+        return self._token_bytes
 
     def tokens(self, data: Array, offsets: Array) -> tuple[Array, Array]:
         """Tokens of each document, equal to those of tiktoken's ``encode_ordinary``.

@@ -22,7 +22,7 @@ _SPACE = np.uint8(0x20)
 
 
 @numba.njit(inline="always")
-def _is_whole(data, position, end):
+def is_whole(data, position, end):
     """Whether the byte beyond ASCII at ``position`` leads the bytes of one code point, all of them before ``end``."""
     first = data[position]
     length = 2 if first < 0xE0 else (3 if first < 0xF0 else 4)
@@ -84,7 +84,7 @@ def _normalise_text(data, offsets, ascii_map, place, replacements, out, out_offs
                     at += 1
                     after_blank = False
                 continue
-            if not _is_whole(data, position, end):
+            if not is_whole(data, position, end):
                 # no UTF-8: the byte stays, so that a text never grows by more than valid ones can
                 out[at] = byte
                 at += 1

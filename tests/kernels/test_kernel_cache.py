@@ -47,6 +47,7 @@ def test_all_kept_kernels_are_known():
         "gpt2": {"scalar", "grouping", "bytepairs", "pretokens"},
         "minhash": {"lanes", "minhashing"},
         "normalise": {"grouping", "scalar"},
+        "origins": {"grouping", "normalise", "scalar"},
         "shingles": {"minhashing", "scalar"},
         "spans": set(),
         "tags": set(),
