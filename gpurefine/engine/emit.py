@@ -6,6 +6,7 @@ Where keys are a job of their own, and where a key file turns out to be damaged,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gpurefine.dedup.keys import open_key_writer
-from gpurefine.dedup.scopes import scoped_keys
+from gpurefine.dedup.bandkeys import BandKeyWriter
+from gpurefine.dedup.keys import KeyWriter, open_key_writer
+from gpurefine.dedup.piecekeys import PieceKeyWriter
+from gpurefine.dedup.pieces import Pieces
+from gpurefine.dedup.scopes import scope_hashes, scoped_keys
 from gpurefine.devices import BATCH_TEXT
 from gpurefine.documents import DOCUMENT_SCHEMA, Batch
 from gpurefine.engine.fitting import in_fitting_pieces
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import RunError
-from gpurefine.frames import from_arrow
-from gpurefine.stages.base import DedupStage
+from gpurefine.frames import from_arrow, to_host_frame
+from gpurefine.stages.base import DedupStage, SpanStage
 from gpurefine.write import TableWriter, read_footer
 
 #: In the footer of a file whose documents were let go, because the step behind has them.
@@ -65,21 +69,57 @@ def empty_documents(path: Path) -> None:
             writer.close(footer | {TAKEN_UP: True})
 
 
+def emitted_files(dedup: DedupStage, store: RunStore, step: int, partition: int) -> tuple[Path, ...]:
+    """What a partition of a step leaves for the dedup behind it; the key file comes last."""
+    keys = store.keys(step, partition)
+    return (store.pieces(step, partition), keys) if isinstance(dedup, SpanStage) and not dedup.of_tokens else (keys,)
+
+
 class KeyCollector:
     """Keys of the kept documents, numbered by their row in the file of kept documents; without a dedup, of none.
 
-    Used with ``with``; the file at ``path`` is there after ``close`` or at the end.
+    Used with ``with``; the files at ``paths`` are there after ``close`` or at the end.
+
+    Parameters
+    ----------
+    dedup : the stage behind the step
+    store, step, partition : where
+    seed : of the pipeline
+    tools : what the worker keeps open
     """
 
-    def __init__(self, dedup: DedupStage | None, partition: int, tools: StageTools, path: Path) -> None:
-        self._dedup, self._tools = dedup, tools
-        self._writer = None if dedup is None else open_key_writer(path, dedup.key_columns, dedup.key_bands, partition)
+    def __init__(
+        self, dedup: DedupStage | None, store: RunStore, step: int, partition: int, seed: int, tools: StageTools
+    ):
+        self._dedup, self._tools, self._seed = dedup, tools, seed
+        self.paths = () if dedup is None else emitted_files(dedup, store, step, partition)
+        self._writer: KeyWriter | BandKeyWriter | PieceKeyWriter | Any | None = None
+        if dedup is None:
+            return
+        key_path = self.paths[-1]
+        if not isinstance(dedup, SpanStage):
+            self._writer = open_key_writer(key_path, dedup.key_columns, dedup.key_bands, partition)
+        elif dedup.of_tokens:
+            from gpurefine.dedup.tokenfile import TokenWriter
+
+            self._writer = TokenWriter(key_path, ordered=has_order(dedup))
+        else:
+            self._writer = PieceKeyWriter(key_path, self.paths[0], partition, has_order(dedup))
 
     def add(self, batch: Batch) -> None:
         """Take the keys of the next documents."""
-        if self._dedup is not None and self._writer is not None:
-            for keys in keys_in_pieces(self._dedup, batch, self._tools.tool(self._dedup)):
-                self._writer.add(keys)
+        if self._writer is None or self._dedup is None:
+            return
+        tool = self._tools.tool(self._dedup)
+        if isinstance(self._dedup, SpanStage):
+            for pieces, order in pieces_of(self._dedup, batch, self._seed, tool):
+                if self._dedup.of_tokens:
+                    self._writer.add(pieces.tokens, pieces.starts, order)
+                else:
+                    self._writer.add(pieces, order)
+            return
+        for keys in keys_in_pieces(self._dedup, batch, tool):
+            self._writer.add(keys)
 
     def close(self) -> None:
         """Write what is held and finish the file."""
@@ -108,6 +148,31 @@ def keys_in_pieces(dedup: DedupStage, batch: Batch, tool: Any, scope: str | None
     return in_fitting_pieces(keys, batch)
 
 
+def has_order(dedup: SpanStage) -> bool:
+    """Whether documents have an order by which one of several copies stays."""
+    return dedup.keep not in ("none", "first")
+
+
+def pieces_of(
+    dedup: SpanStage, batch: Batch, seed: int, tool: Any, scope: str | None = None
+) -> Iterator[tuple[Pieces, np.ndarray | None]]:
+    """Pieces of a batch, their keys mixed with its scopes, and the order of its documents, as many as fit at a time.
+
+    The scope is the column ``scope`` of the batch, by default that of the stage. Documents without it have null there.
+    """
+    column = scope or dedup.scope
+
+    def pieces(part: Batch) -> tuple[Pieces, np.ndarray | None]:
+        part = part if dedup.on_gpu else Batch(to_host_frame(part.frame))
+        found = dedup.pieces(part, tool)
+        if found.keys is not None and column in part.frame.columns:
+            salts = scope_hashes(part.frame[column], len(found.keys))
+            found = replace(found, keys=found.keys ^ np.repeat(salts, np.diff(found.starts), axis=1))
+        return found, dedup.owner_order(part, seed) if has_order(dedup) else None
+
+    return in_fitting_pieces(pieces, batch)
+
+
 def emit_keys(
     root: str,
     step: int,
@@ -115,15 +180,16 @@ def emit_keys(
     fingerprint: str,
     dedup: DedupStage,
     schema: pa.Schema,
+    seed: int,
     on_device: bool,
     tools: StageTools,
 ) -> dict[str, int]:
     """Write the key file of a partition from the documents that it left; returns how many these are.
 
-    ``schema`` has the columns of a document that its keys need.
+    ``schema`` has the columns of a document that its keys need; ``seed`` is the pipeline's.
     """
     store, documents = RunStore(root), 0
-    with KeyCollector(dedup, partition, tools, store.keys(step, partition)) as keys:
+    with KeyCollector(dedup, store, step, partition, seed, tools) as keys:
         tables = read_documents(store.documents(step, partition, last=False), fingerprint, schema)
         for table in device_tables(tables) if on_device else tables:
             keys.add(Batch(from_arrow(table, on_device)))

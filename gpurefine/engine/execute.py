@@ -29,11 +29,13 @@ from gpurefine.engine.plan import (
 )
 from gpurefine.engine.progress import StepProgress
 from gpurefine.engine.seen import write_seen_lists
+from gpurefine.engine.spans import SpanRun, spans_are_there
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.summary import Tally, summarise
 from gpurefine.errors import RunError
 from gpurefine.read.splits import next_correction
 from gpurefine.read.tables import row_groups_of
+from gpurefine.stages.base import SpanStage
 
 
 def execute(context: RunContext, manifest: dict[str, Any]) -> None:
@@ -65,8 +67,13 @@ def execute(context: RunContext, manifest: dict[str, Any]) -> None:
 def _has_removals(context: RunContext, step: Step, records: list[dict[str, Any]]) -> bool:
     """Whether the dedup after a step is done, and what it found is there until the next step has applied it."""
     state = records[step.index]["dedup"]
-    applied = len(records) > step.index + 1 and records[step.index + 1]["state"] == "done"
-    return state["state"] == "done" and (applied or removals_are_there(context.store, step.index, state))
+    if state["state"] != "done":
+        return False
+    if len(records) > step.index + 1 and records[step.index + 1]["state"] == "done":
+        return True
+    if isinstance(step.dedup_after, SpanStage):
+        return spans_are_there(context.store, step.index, len(records[step.index]["partitions"]))
+    return removals_are_there(context.store, step.index, state)
 
 
 def _plan_flow(context: RunContext, flow: Sequence[Step], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -202,7 +209,8 @@ def _run_dedup(context: RunContext, step: Step, manifest: dict[str, Any]) -> Non
     record = manifest["steps"][step.index]
     began = time.monotonic()
     assert step.dedup_after is not None
-    run = DedupRun(Phases(context, step, step.dedup_after, len(record["partitions"])))
+    phases = Phases(context, step, step.dedup_after, len(record["partitions"]))
+    run = SpanRun(phases) if isinstance(step.dedup_after, SpanStage) else DedupRun(phases)
     state = record["dedup"]
     found = run.find(state, lambda: context.store.write_manifest(manifest))
     state.update(found, state="done", seconds=round(time.monotonic() - began, 3))

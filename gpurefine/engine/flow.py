@@ -18,9 +18,11 @@ from gpurefine.engine.jobs import Job
 from gpurefine.engine.partition import PartitionTask, done, process_partition
 from gpurefine.engine.phases import keys_job
 from gpurefine.engine.plan import Partition, Step
+from gpurefine.engine.spans import span_paths
 from gpurefine.errors import RunError
 from gpurefine.read.parts import Part
 from gpurefine.read.splits import next_correction
+from gpurefine.stages.base import SpanStage
 
 
 def partition_task(context: RunContext, step: Step, partition: Partition) -> PartitionTask:
@@ -31,14 +33,23 @@ def partition_task(context: RunContext, step: Step, partition: Partition) -> Par
         step=step,
         partition=partition,
         file=context.inputs[partition.file] if step.index == 0 else None,
-        removal_paths=removal_paths(context.store, step.index - 1) if step.dedup_before else (),
+        removal_paths=_said_before(context, step),
         input=context.pipeline.input,
         output=context.pipeline.output,
         annotate=context.pipeline.annotate,
+        seed=context.pipeline.seed,
         others=context.others,
         part=Part.of(context.pipeline.input.part, context.pipeline.seed),
         on_device=context.keeps_on_device(step.device),
     )
+
+
+def _said_before(context: RunContext, step: Step) -> tuple[str, ...]:
+    """Files of what the dedup before a step found."""
+    if step.dedup_before is None:
+        return ()
+    paths = span_paths if isinstance(step.dedup_before, SpanStage) else removal_paths
+    return paths(context.store, step.index - 1)
 
 
 def partition_job(context: RunContext, task: PartitionTask) -> Job:

@@ -6,7 +6,7 @@ This is the door: everything is checked here, then ``frames_phases`` finds the c
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +19,13 @@ from gpurefine.engine.dedupcolumns import check_frame, column_type
 from gpurefine.engine.frames_emit import METADATA_SCHEMA, Columns, ToolPool, emit
 from gpurefine.engine.frames_input import check_column, check_new_columns, check_text_column, in_memory, schema_of
 from gpurefine.engine.frames_phases import Call, call_in, find, join_decisions, scratch_folder
+from gpurefine.engine.frames_spans import NEW_COLUMNS as SPAN_COLUMNS
+from gpurefine.engine.frames_spans import edit_partition, emit_pieces, find_frame_spans
 from gpurefine.engine.plan import task_memory
-from gpurefine.errors import ConfigError
+from gpurefine.errors import ConfigError, InputError
 from gpurefine.frames import is_device_frame
 from gpurefine.resources.cache import default_resources
-from gpurefine.stages.base import DedupStage, warn_of_settings
+from gpurefine.stages.base import DedupStage, SpanStage, warn_of_settings
 from gpurefine.workers import check_count, planned_memory
 
 #: The columns that a deduplicated frame has more than it had.
@@ -145,7 +147,10 @@ def deduplicate(
     """
     schema = schema_of(frame)
     stage, seed = _stage(kind, seed, parameters)
-    columns = _columns_of(stage, schema, text, _columns(schema, stage.key_source, text, url, id))
+    new_columns = SPAN_COLUMNS if isinstance(stage, SpanStage) else NEW_COLUMNS
+    columns = _columns_of(stage, schema, text, _columns(schema, stage.key_source, text, url, id, new_columns))
+    if isinstance(stage, SpanStage):
+        columns = _span_columns(stage, schema, columns, url)
     check_count("memory", memory)
     if scratch is not None and not Path(scratch).is_dir():
         raise ConfigError(f"scratch={os.fspath(scratch)!r} is no folder: make it, or name one that is there")
@@ -167,6 +172,8 @@ def deduplicate(
 
 
 def _deduplicate_in_memory(frame: Any, task: Task) -> Any:
+    if isinstance(task.stage, SpanStage):
+        return _edit_in_memory(frame, task, task.stage)
     with scratch_folder(task.scratch) as folder:
 
         def run(calls: list[Call]) -> list[Any]:
@@ -180,13 +187,27 @@ def _deduplicate_in_memory(frame: Any, task: Task) -> Any:
     return join_decisions(frame, members, task.reason)
 
 
-def _columns(schema: pd.DataFrame, source: str, text: Hashable, url: Hashable, id: Hashable | None) -> Columns:
+def _edit_in_memory(frame: Any, task: Task, stage: SpanStage) -> Any:
+    pool = ToolPool(*task.pool_arguments)
+    with scratch_folder(task.scratch) as folder:
+
+        def run(calls: list[Call]) -> list[Any]:
+            return [call_in(folder, function, arguments) for function, arguments in calls]
+
+        emitted = run([(emit_pieces, (frame, task.columns, stage, task.seed, 0, folder, pool))])
+        (found,) = find_frame_spans(stage, emitted, folder, run, task_memory(task.memory, 1), 1)
+    return edit_partition(frame, task.columns, stage, found, pool)
+
+
+def _columns(
+    schema: pd.DataFrame, source: str, text: Hashable, url: Hashable, id: Hashable | None, new_columns: Sequence[str]
+) -> Columns:
     id = "id" if id is None and "id" in schema.columns else id
     key = url if source == "url" else text
     check_column(schema, key, source)
     if id is not None:
         check_column(schema, id, "id")
-    check_new_columns(schema, NEW_COLUMNS)
+    check_new_columns(schema, new_columns)
     check_text_column(schema, key, source)
     if id is None:
         return Columns(key, source)
@@ -210,6 +231,18 @@ def _columns_of(stage: DedupStage, schema: pd.DataFrame, text: Hashable, columns
         columns = replace(columns, text=text)
     if stage.keep == "first" and columns.id is None:
         columns = replace(columns, ties=tuple(name for name in _ties(schema) if name in ("file", "offset")))
+    return columns
+
+
+def _span_columns(stage: SpanStage, schema: pd.DataFrame, columns: Columns, url: Hashable) -> Columns:
+    """Columns for a kind that looks inside documents; those that decide which copy stays must be there."""
+    if stage.keep == "url":
+        check_text_column(schema, url, "url")
+        return replace(columns, url=url)
+    if stage.keep == "random" and columns.id is None:
+        raise InputError(
+            "keep='random' goes by ids, and the frame has no column 'id': name one with id=, or use keep='first'"
+        )
     return columns
 
 

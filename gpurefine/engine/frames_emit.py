@@ -56,6 +56,7 @@ class Columns:
         two also what is first
     text : of texts, which decide between them too; None if there are none
     scope : what parts documents; None if nothing does
+    url : of URLs, for a kind that needs them beside ``key``; else None
     best : of numbers or times, whose greatest survives; None if no policy looks at one
     best_type : in which these are compared, whatever a partition has: one with nulls may have floats for integers
     """
@@ -68,11 +69,12 @@ class Columns:
     scope: Hashable | None = None
     best: Hashable | None = None
     best_type: pa.DataType | None = None
+    url: Hashable | None = None
 
     @property
     def needed(self) -> list[Hashable]:
         """All of them, each once."""
-        optional = (self.id, self.text, self.scope, self.best)
+        optional = (self.id, self.text, self.scope, self.best, self.url)
         names = [self.key, *self.ties, *(each for each in optional if each is not None)]
         return list(dict.fromkeys(names))
 
@@ -138,12 +140,9 @@ def emit(frame: Frame, columns: Columns, stage: DedupStage, partition: int, fold
         open_key_writer(keys_path(folder, partition), stage.key_columns, stage.key_bands, partition) as keys,
         TableWriter(rows_path(folder, partition), rows_schema(stage)) as writer,
     ):
-        for part, texts, ids in _pieces(frame, columns):
-            check_device_texts(texts, columns.key, columns.source)
-            _update(checksum, texts, ids)
-            texts.columns = [columns.source]
+        for part, texts, ids in checked_pieces(frame, columns, checksum):
             batch = Batch(texts if stage.on_gpu else to_host_frame(texts))
-            for piece in keys_in_pieces(stage, _with_scope(batch, part, columns), tools.tool(stage), SCOPE):
+            for piece in keys_in_pieces(stage, with_scope(batch, part, columns), tools.tool(stage), SCOPE):
                 keys.add(piece)
             metadata = _metadata(part, columns, batch, ids)
             best = _best(part, columns, batch, stage)
@@ -157,7 +156,31 @@ def rows_schema(stage: DedupStage) -> pa.Schema:
     return METADATA_SCHEMA.append(BEST) if has_rank(stage.keep) else METADATA_SCHEMA
 
 
-def _with_scope(batch: Batch, part: Frame, columns: Columns) -> Batch:
+def checked_pieces(
+    frame: Frame, columns: Columns, checksum: xxhash.xxh3_64 | None = None
+) -> Iterator[tuple[Frame, Frame, pd.Series | None]]:
+    """Some rows of a frame at a time: all columns, those that the keys are made of under their name in documents, ids.
+
+    Parameters
+    ----------
+    frame, columns : the partition, and which of its columns are read
+    checksum : goes over the texts and ids
+
+    Raises
+    ------
+    InputError
+        if a column does not hold what it should
+    """
+    for part, texts, ids in _pieces(frame, columns):
+        check_device_texts(texts, columns.key, columns.source)
+        if checksum is not None:
+            _update(checksum, texts, ids)
+        texts.columns = [columns.source]
+        yield part, texts, ids
+
+
+def with_scope(batch: Batch, part: Frame, columns: Columns) -> Batch:
+    """A batch with the column ``SCOPE`` of some rows of a frame, if documents have scopes."""
     if columns.scope is None:
         return batch
     column = part[columns.scope]

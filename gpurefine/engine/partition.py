@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +23,10 @@ import pyarrow.compute as pc
 from gpurefine.config import OutputOptions
 from gpurefine.dedup.hashing import text_digests
 from gpurefine.dedup.policies import TEXT_LENGTH, best_column, text_lengths
-from gpurefine.dedup.survivors import read_removals
-from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, REMOVED_SCHEMA, ROW_BITS, Batch
-from gpurefine.engine.chain import STATS_SCHEMA, removal_table, run_chain
+from gpurefine.dedup.spanfiles import span_slice
+from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, REMOVED_SCHEMA, Batch
+from gpurefine.engine.chain import STATS_SCHEMA, run_chain
+from gpurefine.engine.edits import SPAN_SCHEMA, Loaded, Removals, SpanEdits, unchanged
 from gpurefine.engine.emit import KeyCollector, device_tables, read_documents
 from gpurefine.engine.fitting import in_fitting_pieces
 from gpurefine.engine.plan import Partition, Step
@@ -39,6 +39,7 @@ from gpurefine.read.inputs import InputFile
 from gpurefine.read.options import InputOptions
 from gpurefine.read.parts import Part
 from gpurefine.read.tables import read_table
+from gpurefine.stages.base import SpanStage
 from gpurefine.write import TableWriter, read_footer
 
 #: Kept documents of a step that a dedup follows also carry the hash of their text, for ties between survivors.
@@ -57,8 +58,8 @@ class PartitionTask:
     fingerprint : of the run; stands in the footers, so that files of another run are never taken for done
     step, partition : what to do
     file : the input file of a partition of step 0
-    removal_paths : tables of removals that the dedup before this step left
-    input, output, annotate : of the pipeline
+    removal_paths : tables of removals, or files of spans, that the dedup before this step left
+    input, output, annotate, seed : of the pipeline
     others : columns that documents have beside those of ``DOCUMENT_SCHEMA``, from tables
     part : the part of the crawl that is refined, None for all of it
     on_device : whether batches are frames on the worker's GPU
@@ -73,6 +74,7 @@ class PartitionTask:
     input: InputOptions
     output: OutputOptions
     annotate: bool
+    seed: int
     others: pa.Schema = NO_OTHERS
     part: Part | None = None
     on_device: bool = False
@@ -82,7 +84,8 @@ class PartitionTask:
 class Counts:
     """What a partition held and what became of it; the footer of its file of kept documents.
 
-    ``records`` = ``kept`` + all of ``removed``. Bytes are of UTF-8 text, seconds of wall time.
+    ``records`` = ``kept`` + all of ``removed``. Bytes are of UTF-8 text, seconds of wall time. Spans are those that the
+    dedup before found, span documents have one or more.
     """
 
     fingerprint: str
@@ -97,6 +100,9 @@ class Counts:
     input_bytes: int = 0
     text_bytes: int = 0
     tokens: int = 0
+    span_documents: int = 0
+    spans: int = 0
+    span_characters: int = 0
     first_start: int | None = None
     last_end: int | None = None
     siblings: dict[str, int] | None = None
@@ -137,23 +143,28 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
     paths = {"removed": store.removed(step.index, task.partition.index)}
     if task.output.stats:
         paths["stats"] = store.stats(step.index, task.partition.index)
+    if isinstance(step.dedup_before, SpanStage):
+        paths["spans"] = store.spans(step.index, task.partition.index)
     with contextlib.ExitStack() as stack:
         kept_path = store.documents(step.index, task.partition.index, step.last)
         kept_writer = stack.enter_context(TableWriter(kept_path, _kept_schema(task)))
         removed_writer = stack.enter_context(TableWriter(paths["removed"], REMOVED_SCHEMA))
         stats_writer = stack.enter_context(TableWriter(paths["stats"], STATS_SCHEMA)) if "stats" in paths else None
-        key_path = store.keys(step.index, task.partition.index)
-        keys = stack.enter_context(KeyCollector(step.emits, task.partition.index, tools, key_path))
-        for batch, gone in _batches(task, counts):
+        spans_writer = stack.enter_context(TableWriter(paths["spans"], SPAN_SCHEMA)) if "spans" in paths else None
+        keys = stack.enter_context(KeyCollector(step.emits, store, step.index, task.partition.index, task.seed, tools))
+        for loaded in _batches(task, counts, tools):
+            if spans_writer is not None:
+                spans_writer.write(loaded.spans)
+                _count_spans(counts, loaded)
             result = run_chain(
                 step.map_stages,
                 tools,
-                batch,
+                loaded.batch,
                 annotate=task.annotate,
                 stats=task.output.stats,
                 removed_text=task.output.removed_text,
             )
-            for table in (gone, *result.removed):
+            for table in (loaded.removed, *result.removed):
                 removed_writer.write(table)
                 _count_rules(removed, table)
             for table in result.stats if stats_writer is not None else ():
@@ -164,11 +175,11 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
         counts.kept, counts.removed = kept_writer.rows, dict(sorted(removed.items()))
         _check_conservation(counts)
         siblings = {paths["removed"]: removed_writer.close({"fingerprint": task.fingerprint})}
-        if stats_writer is not None:
-            siblings[paths["stats"]] = stats_writer.close({"fingerprint": task.fingerprint})
-        if step.emits is not None:
-            keys.close()
-            siblings[key_path] = key_path.stat().st_size
+        for name, writer in (("stats", stats_writer), ("spans", spans_writer)):
+            if writer is not None:
+                siblings[paths[name]] = writer.close({"fingerprint": task.fingerprint})
+        keys.close()
+        siblings |= {path: path.stat().st_size for path in keys.paths}
         counts.siblings = {str(path.relative_to(store.root)): size for path, size in siblings.items()}
         counts.seconds = round(time.monotonic() - began, 3)
         counts.peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -176,76 +187,57 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
     return asdict(counts)
 
 
-def _batches(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
+def _batches(task: PartitionTask, counts: Counts, tools: StageTools) -> Iterator[Loaded]:
     """Batches that enter the map stages, each with the removals made before them."""
     if task.file is None:
-        return _load(task, counts)
+        return _load(task, counts, tools)
     return (_read_table if task.file.kind == "parquet" else _read)(task, task.file, counts)
 
 
-def _read(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
+def _read(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[Loaded]:
     split = SplitCounts()
     partition = task.partition
     for batch in read_batches(file, partition.begin, partition.end, partition.start, task.input, split, task.part):
-        yield Batch(from_arrow(batch.pages)), batch.removed
+        yield unchanged(Batch(from_arrow(batch.pages)), batch.removed)
     counts.records, counts.truncated, counts.input_bytes = split.records, split.truncated, split.bytes
     counts.skipped = dict(sorted(split.skipped.items()))
     counts.first_start, counts.last_end = split.first_start, split.last_end
 
 
-def _read_table(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
+def _read_table(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[Loaded]:
     split = SplitCounts()
     tables = read_table(file, task.partition.begin, task.partition.end, task.input, task.others, split, task.part)
     for table in device_tables(tables) if task.on_device else tables:
-        yield Batch(from_arrow(table, task.on_device)), REMOVED_SCHEMA.empty_table()
+        yield unchanged(Batch(from_arrow(table, task.on_device)))
     counts.records, counts.input_bytes = split.records, split.bytes
     counts.skipped = dict(split.skipped)
 
 
-def _load(task: PartitionTask, counts: Counts) -> Iterator[tuple[Batch, pa.Table]]:
+def _load(task: PartitionTask, counts: Counts, tools: StageTools) -> Iterator[Loaded]:
     store = RunStore(task.root)
     for source in task.partition.sources:
         path = store.documents(task.step.index - 1, source, last=False)
-        removals = _Removals(task, source)
+        said = _said_of(task, source, tools)
         row = 0
         tables = read_documents(path, task.fingerprint, _document_schema(task))
         for table in device_tables(tables) if task.on_device else tables:
             counts.records += table.num_rows
-            yield removals.apply(Batch(from_arrow(table, task.on_device)), row)
+            batch = Batch(from_arrow(table, task.on_device))
+            yield unchanged(batch) if said is None else said.apply(batch, row)
             row += table.num_rows
         counts.input_bytes += path.stat().st_size
 
 
-class _Removals:
-    """The removals of the last dedup that concern one partition, found by row."""
-
-    def __init__(self, task: PartitionTask, source: int) -> None:
-        self._task = task
-        dedup = task.step.dedup_before
-        # in annotate mode clusters/ tells the duplicates, and all of them go on
-        self._name = "" if dedup is None or task.annotate else dedup.name
-        if self._name:
-            self._table = read_removals([Path(path) for path in task.removal_paths], source)
-            documents = np.asarray(self._table["document"], dtype=np.uint64)
-            self._rows = (documents & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
-
-    def apply(self, batch: Batch, first_row: int) -> tuple[Batch, pa.Table]:
-        """The batch without the removed documents, and the removals; the batch starts at ``first_row``."""
-        if not self._name:
-            return batch, REMOVED_SCHEMA.empty_table()
-        low, high = np.searchsorted(self._rows, [first_row, first_row + len(batch)])
-        gone = np.zeros(len(batch), bool)
-        gone[self._rows[low:high] - first_row] = True
-        cut = self._table.slice(low, high - low)
-        said = {
-            "stage": pa.repeat(self._name, len(cut)),
-            "rule": pa.repeat("duplicate", len(cut)),
-            "value": cut["members"],
-            "limit": pa.repeat(1.0, len(cut)),
-            "cluster": cut["cluster"],
-            "survivor": cut["survivor"],
-        }
-        return batch.keep(~gone), removal_table(batch, gone, said, self._task.output.removed_text)
+def _said_of(task: PartitionTask, source: int, tools: StageTools) -> Removals | SpanEdits | None:
+    """What the last dedup said of a partition of the step before."""
+    dedup = task.step.dedup_before
+    if isinstance(dedup, SpanStage):
+        path, part = span_slice(task.removal_paths, source)
+        return SpanEdits(dedup, tools.tool(dedup), path, part, task.output.removed_text, task.annotate)
+    # in annotate mode clusters/ tells the duplicates, and all of them go on
+    if dedup is None or task.annotate:
+        return None
+    return Removals(dedup.name, task.removal_paths, source, task.output.removed_text)
 
 
 def _document_schema(task: PartitionTask) -> pa.Schema:
@@ -259,7 +251,7 @@ def _kept_schema(task: PartitionTask) -> pa.Schema:
         return pa.schema([*REFINED_SCHEMA, *(field for field in task.others if field.name != "n_tokens")])
     documents = _document_schema(task)
     dedup = task.step.dedup_after
-    if dedup is None:
+    if dedup is None or isinstance(dedup, SpanStage):
         return documents
     asked_for = [TEXT_LENGTH] if best_column(dedup.keep) == TEXT_LENGTH.name else []
     return pa.schema([*documents, TEXT_HASH, *asked_for])
@@ -278,7 +270,7 @@ def _write_kept(
         tokens = pa.array(np.concatenate(list(counted)), pa.int64())
         counts.tokens += pc.sum(tokens).as_py()
         table = _replace(table, "n_tokens", tokens)
-    elif step.dedup_after is not None:
+    elif TEXT_HASH.name in table.column_names:
         table = _replace(table, TEXT_HASH.name, text_digests(frame["text"]))
         if TEXT_LENGTH.name in table.column_names:
             table = _replace(table, TEXT_LENGTH.name, text_lengths(table["text"]))
@@ -288,6 +280,12 @@ def _write_kept(
 def _replace(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
     place = table.schema.get_field_index(name)
     return table.set_column(place, table.schema.field(place), values)
+
+
+def _count_spans(counts: Counts, loaded: Loaded) -> None:
+    counts.span_documents += loaded.edited
+    counts.spans += len(loaded.spans)
+    counts.span_characters += pc.sum(pc.subtract(loaded.spans["last"], loaded.spans["first"])).as_py() or 0
 
 
 def _count_rules(removed: Counter[str], table: pa.Table) -> None:

@@ -18,7 +18,7 @@ from gpurefine.dedup.bandkeys import BLOCK_BYTES
 from gpurefine.dedup.keys import join_key_files
 from gpurefine.documents import DOCUMENT_SCHEMA
 from gpurefine.engine.context import RunContext
-from gpurefine.engine.emit import emit_keys
+from gpurefine.engine.emit import emit_keys, emitted_files
 from gpurefine.engine.jobs import Job, run_jobs, workers_by_device
 from gpurefine.engine.plan import Device, Step, next_partitions, task_memory
 from gpurefine.engine.progress import StepProgress, tell
@@ -48,7 +48,16 @@ def keys_job(context: RunContext, step: Step, partition: int) -> Job:
     others = [field for field in context.others if field.name == step.dedup_after.scope]
     schema = pa.schema([*DOCUMENT_SCHEMA, *others])
     root = str(context.store.root)
-    arguments = (root, step.index, partition, context.fingerprint, step.dedup_after, schema, device)
+    arguments = (
+        root,
+        step.index,
+        partition,
+        context.fingerprint,
+        step.dedup_after,
+        schema,
+        context.pipeline.seed,
+        device,
+    )
     name = f"dedup {step.index} keys {partition}"
     return Job(name, emit_keys, arguments, needs_tools=True, device=context.place(step.keys_device))
 
@@ -110,7 +119,7 @@ class Phases:
 
         Raises the error when the file is none of these.
         """
-        emitted = {path: index for index, path in enumerate(self.emitted)}
+        emitted = {path: index for index in range(self.partitions) for path in self._files_of(index)}
         if error.path not in emitted and error.path.parent != self.file(""):
             raise error
         tell(f"{error.path} is damaged and is made again", quiet=self.context.quiet)
@@ -118,13 +127,16 @@ class Phases:
         if error.path in emitted:
             self._emit([emitted[error.path]])
 
+    def _files_of(self, partition: int) -> tuple[Path, ...]:
+        return emitted_files(self.dedup, self.context.store, self.step.index, partition)
+
     def _emit(self, partitions: Sequence[int]) -> None:
         self.run("keys", [keys_job(self.context, self.step, index) for index in partitions])
 
     def emit_lost(self) -> list[Path]:
         """The key files of all partitions; those that are gone, or are a job of their own, are made."""
         emitted = self.emitted
-        lost = [index for index, path in enumerate(emitted) if not path.exists()]
+        lost = [index for index in range(self.partitions) if not all(path.exists() for path in self._files_of(index))]
         if lost:
             if self.step.keys_device is None:
                 tell(f"{len(lost)} key files are gone and are made again", quiet=self.context.quiet)

@@ -20,7 +20,7 @@ from gpurefine.config import Pipeline
 from gpurefine.errors import ConfigError
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.splits import plan_rows, plan_splits
-from gpurefine.stages.base import DedupStage, MapStage
+from gpurefine.stages.base import DedupStage, MapStage, SpanStage
 
 #: Largest partition of the first step, in bytes of input file: some thousand pages, a minute of extraction.
 LARGEST_SPLIT = 64 << 20
@@ -106,9 +106,9 @@ def cut_steps(pipeline: Pipeline, gpu: bool = False) -> list[Step]:
     for stage in pipeline.stages:
         if isinstance(stage, DedupStage):
             groups[-1].extend(stage.before)
-            if stage.compares:
-                dedups.append(stage)
-                groups.append([])
+            passes = stage.passes if isinstance(stage, SpanStage) else int(stage.compares)
+            dedups.extend([stage] * passes)
+            groups.extend([] for _ in range(passes))
         else:
             assert isinstance(stage, MapStage)
             groups[-1].append(stage)

@@ -17,6 +17,7 @@ import pyarrow.dataset as ds
 from gpurefine.dedup.curve import curve, settings_of
 from gpurefine.dedup.hashing import keyed_hash
 from gpurefine.documents import REFINED_SCHEMA, REMOVED_SCHEMA
+from gpurefine.engine.edits import SPAN_SCHEMA
 from gpurefine.engine.store import RunStore
 from gpurefine.errors import InputError
 from gpurefine.frames import from_arrow
@@ -27,7 +28,7 @@ CHECKED_PARQUET = ds.ParquetFileFormat(
 )
 
 #: Columns of folders that may still be empty.
-RESULT_SCHEMAS = {"refined": REFINED_SCHEMA, "removed": REMOVED_SCHEMA}
+RESULT_SCHEMAS = {"refined": REFINED_SCHEMA, "removed": REMOVED_SCHEMA, "spans": SPAN_SCHEMA}
 
 CLUSTER_COLUMNS = ("cluster", "member", "survivor", "file", "offset", "evidence")
 
@@ -97,6 +98,16 @@ class Run:
         if not folder.is_dir():
             return pd.DataFrame(columns=list(CLUSTER_COLUMNS))
         return from_arrow(self._table("clusters"))
+
+    def spans(self) -> pd.DataFrame:
+        """Spans of texts that the dedups inside documents found, as ``engine.edits.SPAN_SCHEMA`` has them.
+
+        Returns
+        -------
+        A row a span: id, file and offset of its document, stage, first character and the one behind the last (code
+        points of the text as the stage met it), document_removed, and the characters (null without removed texts)
+        """
+        return from_arrow(self._table("spans"))
 
     def curve(self, stage: str | None = None) -> pd.DataFrame:
         """The S-curve of the run's MinHash: similarity, and the probability that a pair of it collides.

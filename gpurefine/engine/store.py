@@ -1,6 +1,6 @@
 """The run directory: what lies where, the lock, and the manifest. All paths of a run are made here.
 
-refined/  removed/  stats/  clusters/    the results, Parquet
+refined/ removed/ stats/ clusters/ spans/ the results, Parquet
 seen_urls/                               lists of the URLs of kept documents, for later runs
 summary.json  manifest.json              counts; all that decides, the plan of each step and its state
 work/                                    intermediate documents, key files, edges; emptied when complete
@@ -23,7 +23,7 @@ from gpurefine.errors import OutputError
 from gpurefine.write import remove_unfinished, write_json
 
 FORMAT_VERSION = 1
-RESULT_FOLDERS = ("refined", "removed", "stats", "clusters", LIST_FOLDER)
+RESULT_FOLDERS = ("refined", "removed", "stats", "clusters", "spans", LIST_FOLDER)
 
 #: Name of the file, up to the process number, that a starting run makes to see whether it may; another may see it.
 PROBE_MARK = ".writable-"
@@ -52,9 +52,17 @@ class RunStore:
         """Measured values of a partition."""
         return self.root / "stats" / f"part-{step}-{partition:06d}.parquet"
 
+    def spans(self, step: int, partition: int) -> Path:
+        """Spans of texts that the dedup before this step took away or told, in a partition."""
+        return self.root / "spans" / f"part-{step}-{partition:06d}.parquet"
+
     def keys(self, step: int, partition: int) -> Path:
         """The key file that a partition of this step emits for the dedup after it."""
         return self.work / f"keys-{step}" / f"part-{partition:06d}.keys"
+
+    def pieces(self, step: int, partition: int) -> Path:
+        """Beside a key file of pieces: how many pieces each document has."""
+        return self.work / f"keys-{step}" / f"part-{partition:06d}.pieces"
 
     def dedup(self, step: int, name: str) -> Path:
         """A file or folder of the dedup after this step."""

@@ -11,10 +11,22 @@ from gpurefine.stages.base import MapStage
 from gpurefine.write import write_json
 
 #: Counts that are sums over partitions.
-SUMS = ("records", "kept", "truncated", "input_bytes", "text_bytes", "tokens")
+SUMS = (
+    "records",
+    "kept",
+    "truncated",
+    "input_bytes",
+    "text_bytes",
+    "tokens",
+    "span_documents",
+    "spans",
+    "span_characters",
+)
+#: Those that a step has which applies spans.
+SPAN_COUNTS = ("span_documents", "spans", "span_characters")
 
 #: What the summary says of a dedup; its plan stands in the manifest.
-DEDUP_COUNTS = ("keys", "duplicates", "clusters", "seconds")
+DEDUP_COUNTS = ("keys", "duplicates", "clusters", "marks", "seconds")
 
 
 class Tally:
@@ -95,7 +107,8 @@ def summarise(store: RunStore, pipeline: Pipeline, manifest: dict[str, Any]) -> 
                 "applies": record["applies"],
                 "partitions": len(record["partitions"]),
                 "seconds": record["seconds"],
-                "dedup": {name: record["dedup"][name] for name in DEDUP_COUNTS} if record["dedup"] else None,
+                "dedup": _dedup_counts(record["dedup"]),
+                **({name: counts[name] for name in SPAN_COUNTS} if counts["spans"] else {}),
                 "worker_seconds": counts["worker_seconds"],
                 "peak_memory": counts["peak_memory"],
             }
@@ -103,6 +116,10 @@ def summarise(store: RunStore, pipeline: Pipeline, manifest: dict[str, Any]) -> 
         ],
     }
     write_json(store.summary_path, summary)
+
+
+def _dedup_counts(state: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if state is None else {name: state[name] for name in DEDUP_COUNTS if name in state}
 
 
 def waterfall(pipeline: Pipeline, records: int, removed: dict[str, int]) -> list[dict[str, Any]]:

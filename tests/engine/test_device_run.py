@@ -15,7 +15,7 @@ from tables import assert_same_results
 
 import gpurefine
 from gpurefine.config import pipeline_from_data
-from gpurefine.engine import deduplicate, emit, execute
+from gpurefine.engine import emit, execute, phases
 from gpurefine.engine import run as run_module
 from gpurefine.errors import ConfigError
 from gpurefine.kernels.cuda import gpt2, minhash, stats
@@ -55,9 +55,9 @@ def here(monkeypatch, cudf):
 
     monkeypatch.setattr(run_module, "open_client", open_client)
     monkeypatch.setattr(run_module, "decide_backend", lambda *_: Backend(True, True, ("0",), "uses a GPU"))
-    for module in (execute, deduplicate):
+    for module in (execute, phases):
         monkeypatch.setattr(module, "run_jobs", client.run_jobs)
-    monkeypatch.setattr(deduplicate, "workers_by_device", lambda client: Counter(CPU=1, GPU=1))
+    monkeypatch.setattr(phases, "workers_by_device", lambda client: Counter(CPU=1, GPU=1))
     return client
 
 
