@@ -50,6 +50,12 @@ def print_waterfall(result: gpurefine.Run) -> None:
     out.print(
         f"kept {summary['kept']:,} documents, {summary['text_bytes'] / 1e6:,.1f} MB of text{tokens} -> {result.path}"
     )
+    for step in summary["steps"]:
+        if step.get("spans"):
+            out.print(
+                f"{step['applies']}: {step['spans']:,} spans of {step['span_characters']:,} characters in "
+                f"{step['span_documents']:,} documents, told in spans/"
+            )
     if not summary["records"] and summary["skipped_records"]:
         skipped = ", ".join(f"{number:,} {kind}" for kind, number in summary["skipped_records"].items())
         out.print(f"no page was read: the input holds no response records, but {skipped}; this version reads WARC")

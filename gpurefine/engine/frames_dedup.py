@@ -1,6 +1,7 @@
 """``gpurefine.deduplicate``: a dedup of a frame, in memory, that marks rows and removes none.
 
-This is the door: everything is checked here, then ``frames_phases`` finds the clusters as a run does.
+This is the door: everything is checked here, then ``frames_phases`` finds the clusters as a run does, or
+``frames_spans`` what is copied inside texts.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ def deduplicate(
     ----------
     frame : pandas, cuDF or Dask DataFrame, whose partitions are of pandas or cuDF. Its index is not looked at and may
         have duplicates
-    kind : ``exact``, ``minhash``, ``url``, or ``module:Class`` of a dedup stage of yours
+    kind : ``exact``, ``minhash``, ``url``, or ``module:Class`` of a dedup stage of yours; ``substring``, ``paragraph``,
+        ``line`` and ``sentences`` look inside texts and give other columns
     text : name of the column of texts, strings; null counts as empty. Empty texts are equal for ``exact``, and not
         compared by ``minhash``. ``url`` needs none; if it is there, it decides between members of one id
     url : name of the column of URLs, strings, for the kind ``url``; one that is null or empty is like no other
@@ -132,7 +134,12 @@ def deduplicate(
     cluster : id of the survivor, for all members of a cluster with the survivor; null outside clusters
     survivor : id of the survivor, for a row that leaves; null for a row that stays, be it a survivor
 
-    The last three are Arrow strings (``large_string``).
+    The last three are Arrow strings (``large_string``). A kind that looks inside texts gives these:
+
+    keep : bool, whether the row stays
+    reason : ``dedup.KIND:RULE`` for a row that leaves, else null
+    spans : what was found in the text, a list of ``first`` and ``last`` (the character behind), in code points
+    edited : the text without its spans; of a row that leaves, or has none, the text as it was
 
     Raises
     ------

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpurefine.config import Pipeline, dedup_kind, pipeline_from_data
+from gpurefine.config import Pipeline, dedup_kind, find_stage, pipeline_from_data
+from gpurefine.stages.base import SpanStage
 
 
 def dedup_pipeline(kind: str, overrides: Sequence[str] = (), **parameters: Any) -> Pipeline:
@@ -13,7 +14,7 @@ def dedup_pipeline(kind: str, overrides: Sequence[str] = (), **parameters: Any) 
 
     Parameters
     ----------
-    kind : ``minhash``, ``exact``, or ``module:Class`` of a dedup stage of yours
+    kind : ``minhash``, ``exact``, ``substring``, or ``module:Class`` of a dedup stage of yours
     overrides : ``KEY=VALUE`` each; ``bands=14`` is a parameter of the stage, ``seed=1``, ``annotate=true`` and keys of
         the sections ``input`` and ``output`` are the pipeline's
     parameters : of the stage; they come before ``overrides``
@@ -27,11 +28,17 @@ def dedup_pipeline(kind: str, overrides: Sequence[str] = (), **parameters: Any) 
     name = stage.rsplit(":", 1)[-1]
     data = {
         "name": name.replace(".", "-"),
-        "description": f"removes all but one of each cluster of documents that {name} finds",
+        "description": f"removes {_what(stage)} that {name} finds",
         "output": {"tokens": False},
         "stages": [{stage: parameters}],
     }
     return pipeline_from_data(data, [_of_stage(override, name) for override in overrides], f"dedup {kind}")
+
+
+def _what(kind: str) -> str:
+    if issubclass(find_stage(kind), SpanStage):
+        return "copies of pieces of texts"
+    return "all but one of each cluster of documents"
 
 
 def _of_stage(override: str, stage: str) -> str:
