@@ -93,12 +93,12 @@ def characters_of_normalised(
     data : uint8, UTF-8; a byte that is none counts as a character
     begin, end : the text is ``data[begin:end]``
     ascii_map, place, replacements : as for ``normalise_text``
-    wanted : int64, (k,), rising or equal, positions in the normalised text; that of a blank is the first character of
-        those that became it
+    wanted : int64, (k,), rising or equal, positions in the normalised text
 
     Returns
     -------
-    int64, (k,): for each the number of a character, counted from 0 at ``begin``; -1 behind the normalised text's end
+    int64, (k,): for each the number of a character, counted from 0 at ``begin``; of those that became one blank the
+    first
     """
     out = np.full(wanted.size, -1, np.int64)
     _characters_of_normalised(*read_only(data), begin, end, *read_only(ascii_map, place, replacements, wanted), out)
