@@ -31,8 +31,11 @@ def trimmed(text: str, spans: np.ndarray) -> np.ndarray:
 def with_marks(text: str, spans: np.ndarray) -> np.ndarray:
     """Spans of a text with the nonspacing marks behind them, so that no accent is left without its letter."""
     out = spans.copy()
-    for row, (first, last) in enumerate(spans.tolist()):
-        while first < last < len(text) and _is_mark(text[last]):
+    some = np.flatnonzero(spans[:, 0] < spans[:, 1])
+    ends = np.append(spans[some, 0], len(text))[1:]  # where the next begins, so that no mark is looked at twice
+    for row, end in zip(some.tolist(), ends.tolist(), strict=True):
+        last = int(spans[row, 1])
+        while last < end and _is_mark(text[last]):
             last += 1
         out[row, 1] = last
     return apart(out)

@@ -1,5 +1,6 @@
 """Spans of one text, cut out of it, trimmed, grown and shrunk, against regular expressions and single characters."""
 
+import itertools
 import re
 import unicodedata
 
@@ -101,13 +102,14 @@ def test_trimmed(case):
 def test_marks_stay_with_their_letters(case):
     text, spans = case
     found = with_marks(text, array(spans)).tolist()
-    behind = 0
-    for (first, last), (begin, end) in zip(spans, found, strict=True):
-        while first < last < len(text) and unicodedata.category(text[last]) == "Mn":
-            last += 1
-        first = max(first, behind)
-        behind = max(first, last)
-        assert [begin, end] == [first, behind]
+    gone = {place for span in spans for place in range(*span)}
+    for place, character in enumerate(text):
+        if unicodedata.category(character) == "Mn" and place - 1 in gone:
+            gone.add(place)
+    assert {place for span in found for place in range(*span)} == gone
+    # none overlaps another, and only ends have moved
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(found))
+    assert [span[0] for span in found if span[0] < span[1]] == [span[0] for span in spans if span[0] < span[1]]
 
 
 def is_of_word(character):
@@ -131,3 +133,13 @@ def test_spans_of_no_text():
     for change in (trimmed, with_marks, whole_words):
         assert change("a text", array([])).shape == (0, 2)
     assert cut("a text", array([])) == "a text"
+
+
+def test_the_examples_of_the_page(request):
+    page = (request.config.rootpath / "docs" / "substring.md").read_text("utf-8")
+    examples = re.findall(r"^\| `([^`]*\[[^`]+\][^`]*)` \| `([^`]*)` \|$", page, re.MULTILINE)
+    assert len(examples) == 4
+    for before, wanted in examples:
+        before, wanted = before.replace("\\n", "\n"), wanted.replace("\\n", "\n")
+        first, last = before.index("["), before.index("]") - 1
+        assert cut(before.replace("[", "").replace("]", ""), array([[first, last]])) == wanted
