@@ -87,6 +87,14 @@ class Substring(SpanStage):
         """Always: tokens are made where the text lies."""
         return True
 
+    def warning(self) -> str | None:
+        """For passes that change nothing."""
+        if self.passes > 1 and self.on_match == "mask":
+            return (
+                f"on_match=mask leaves texts as they are, so each of {self.passes} passes finds the same: use passes=1"
+            )
+        return None
+
     def provide(self, resources: Resources) -> dict[str, Any]:
         """The GPT-2 vocabulary, and the version of the tables that decide with it."""
         vocabulary = provide_model("gpt2-vocab.bpe", resources)

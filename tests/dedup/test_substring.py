@@ -291,6 +291,11 @@ def test_wrong_parameters_are_refused(wrong):
         Substring(**wrong)
 
 
+def test_a_warning_of_passes_that_change_nothing():
+    assert "use passes=1" in Substring(on_match="mask", passes=2).warning()
+    assert Substring(passes=2).warning() is Substring(on_match="mask").warning() is None
+
+
 @pytest.mark.slow
 def test_a_document_of_100_mb():
     text = "Some words — and more of them, one after another. " * 1_900_000
