@@ -90,9 +90,7 @@ class Substring(SpanStage):
     def warning(self) -> str | None:
         """For passes that change nothing."""
         if self.passes > 1 and self.on_match == "mask":
-            return (
-                f"on_match=mask leaves texts as they are, so each of {self.passes} passes finds the same: use passes=1"
-            )
+            return f"on_match=mask leaves texts as they are, so all {self.passes} passes find the same: use passes=1"
         return None
 
     def provide(self, resources: Resources) -> dict[str, Any]:
