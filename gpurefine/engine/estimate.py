@@ -9,6 +9,7 @@ import numpy as np
 from gpurefine.dedup.collisions import BAND_TASKS, CollisionTask, plan_collisions
 from gpurefine.dedup.components import BYTES_A_DOCUMENT as LABEL_BYTES
 from gpurefine.dedup.keys import SLICES
+from gpurefine.engine.estimate_spans import estimate_spans
 from gpurefine.engine.phases import joined_bytes
 from gpurefine.engine.plan import MIDDLE_PARTITION, REFINED_FILE, cut_steps, first_partitions, task_memory
 from gpurefine.engine.run import Prepared
@@ -16,7 +17,7 @@ from gpurefine.read.inputs import InputFile
 from gpurefine.read.parts import parse_part
 from gpurefine.read.tables import count_rows, row_groups_of
 from gpurefine.read.warc import WarcRecord, WarcSplit
-from gpurefine.stages.base import DedupStage
+from gpurefine.stages.base import DedupStage, SpanStage
 from gpurefine.workers import Backend
 
 #: The beginning of the first input is read to learn how large a record is.
@@ -66,7 +67,11 @@ def estimate_lines(prepared: Prepared, backend: Backend) -> Iterator[str]:
             before = f"apply {step.dedup_before.name}" if step.dedup_before else "join files"
             done = ", ".join(filter(None, [before, names]))
             yield f"step {step.index}: {done}: files of up to {_size(target)}{place}"
-        if step.dedup_after is not None:
+        if isinstance(step.dedup_after, SpanStage):
+            estimate = estimate_spans(prepared, step.dedup_after, records, max(1, count), budget)
+            yield from estimate.lines
+            largest = max(largest, estimate.work_bytes)
+        elif step.dedup_after is not None:
             tasks = _collide_tasks(step.dedup_after, records, budget, prepared.workers)
             yield from _dedup_lines(step.dedup_after, records, max(1, count), budget, prepared.memory, tasks)
             # joined key files stand beside those they were made of

@@ -1,0 +1,101 @@
+"""What a dedup inside documents will write, read and hold, estimated from a sample of texts. For ``gpurefine plan``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpurefine.dedup.keys import SLICES
+from gpurefine.dedup.piececollisions import plan_pieces
+from gpurefine.documents import Batch
+from gpurefine.engine.emit import has_order
+from gpurefine.engine.phases import JOINED_KEY_FILE
+from gpurefine.engine.run import Prepared
+from gpurefine.engine.tools import StageTools
+from gpurefine.frames import from_arrow
+from gpurefine.read.batches import SplitCounts
+from gpurefine.read.tables import count_rows, read_table
+from gpurefine.stages.base import SpanStage
+
+#: Texts that are looked at, of the first table.
+SAMPLE_TEXTS = 512
+#: Pieces of a web page, where there are no texts yet to be looked at.
+ASSUMED_TOKENS, ASSUMED_LINES = 700, 25
+
+
+@dataclass(frozen=True)
+class SpanEstimate:
+    """What a dedup inside documents is estimated at.
+
+    Attributes
+    ----------
+    lines : what the plan says of it
+    work_bytes : bytes a document in ``work/``
+    """
+
+    lines: tuple[str, ...]
+    work_bytes: int
+
+
+def estimate_spans(prepared: Prepared, stage: SpanStage, documents: int, partitions: int, budget: int) -> SpanEstimate:
+    """Bytes and tasks of one dedup.
+
+    Parameters
+    ----------
+    prepared : the run
+    stage : the dedup
+    documents, partitions : at most, of the step before
+    budget : bytes of a task
+    """
+    pieces, whence = pieces_a_document(prepared, stage)
+    unit = "tokens" if stage.of_tokens else "pieces"
+    head = f"  {stage.name}: some {pieces:,.1f} {unit} a document ({whence}): "
+    return _stored_keys(stage, head, pieces, documents, partitions, budget, prepared.workers)
+
+
+def _stored_keys(
+    stage: SpanStage, head: str, pieces: float, documents: int, partitions: int, budget: int, workers: int
+) -> SpanEstimate:
+    row_bytes = 32 if has_order(stage) else 24
+    key_bytes = row_bytes * pieces + 8
+    rows = np.full(SLICES, int(-(-documents * pieces // SLICES)), np.int64)
+    tasks = plan_pieces(rows, has_order(stage), budget, workers)
+    reads = 2 * max((task.passes for task in tasks), default=1)
+    joined = partitions > 1 and key_bytes * documents / partitions < JOINED_KEY_FILE / 2
+    times = "twice (small files are joined)" if joined else "once"
+    line = (
+        f"{head}{key_bytes:,.0f} bytes of keys a document, written {times}, then read {reads} times; "
+        f"collide tasks: {len(tasks)}"
+    )
+    return SpanEstimate((line,), round(key_bytes * (2 if joined else 1)))
+
+
+def pieces_a_document(prepared: Prepared, stage: SpanStage) -> tuple[float, str]:
+    """Mean pieces a document, and where the number is from."""
+    texts = _sample(prepared)
+    counted = 0
+    found = 0
+    tools = StageTools(prepared.resources, prepared.provided)
+    try:
+        for batch in texts:
+            starts = stage.pieces(batch, tools.tool(stage)).starts
+            counted, found = counted + len(starts) - 1, found + int(starts[-1])
+    finally:
+        tools.teardown()
+    if counted:
+        return found / counted, f"as in {counted:,} of the first"
+    return (ASSUMED_TOKENS if stage.of_tokens else ASSUMED_LINES), "assumed"
+
+
+def _sample(prepared: Prepared) -> Iterator[Batch]:
+    """The first texts of the first table that has some; none of WARC files."""
+    for file in prepared.inputs:
+        rows = count_rows(file) if file.kind == "parquet" else 0
+        if rows:
+            tables = read_table(
+                file, 0, min(rows, SAMPLE_TEXTS), prepared.pipeline.input, prepared.others, SplitCounts()
+            )
+            yield from (Batch(from_arrow(table)) for table in tables)
+            return
