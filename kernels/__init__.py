@@ -34,6 +34,8 @@ from gpurefine.kernels.cpu.origins import bytes_before, characters_at, character
 from gpurefine.kernels.cpu.spans import list_spans, mark_pieces
 from gpurefine.kernels.cpu.stats import FIELDS, word_hashes
 from gpurefine.kernels.cpu.tags import count_tags
+from gpurefine.kernels.cpu.windows import CHUNK as WINDOW_CHUNK
+from gpurefine.kernels.cpu.windows import count_windows, emit_windows, window_tops
 from gpurefine.kernels.sides import band_keys, character_units, shingle_hashes, text_statistics, word_units
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "FIELDS",
     "LANES",
     "LONGEST_TOKEN",
+    "WINDOW_CHUNK",
     "BytePairs",
     "all_copies_statistics",
     "band_keys",
@@ -54,6 +57,8 @@ __all__ = [
     "count_gpt2_tokens",
     "count_members",
     "count_tags",
+    "count_windows",
+    "emit_windows",
     "empty_lines",
     "enter_copies",
     "enter_numbers",
@@ -74,6 +79,7 @@ __all__ = [
     "text_statistics",
     "unite",
     "unite_numbers",
+    "window_tops",
     "word_hashes",
     "word_units",
 ]

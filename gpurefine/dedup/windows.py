@@ -1,0 +1,211 @@
+"""Repeated windows of tokens, found out of core: filters of counters first, then exact comparison of what is left.
+
+A task takes one group of windows, those whose hash begins with certain bits, and reads all tokens three times: to count
+every window in a first filter, to count those that it lets through in a second one, and to emit what both let through
+with a second hash (Bloom 1970, with counters of two bits). Nothing is stored of the windows that the filters drop, and
+equal windows among the rest are those that are equal in both hashes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gpurefine.dedup.columnfile import ColumnFile
+from gpurefine.dedup.keys import SLICES, write_key_file
+from gpurefine.dedup.marks import MarkWriter
+from gpurefine.dedup.piececollisions import MARKS_PART, mark_copies
+from gpurefine.dedup.piecekeys import piece_columns
+from gpurefine.dedup.pieces import first_place
+from gpurefine.dedup.tokenfile import TokenFile
+from gpurefine.errors import RunError
+from gpurefine.kernels import WINDOW_CHUNK, count_windows, emit_windows, window_tops
+
+#: A group has no fewer tokens, unless all are fewer.
+LEAST_GROUP_TOKENS = 1 << 22
+#: Slots of a filter for each window: fewer let more through that occur once.
+SLOTS_A_WINDOW = 2
+LEAST_SLOT_BITS = 12
+#: How often a group reads all tokens.
+READS = 3
+#: Groups beyond which a run is refused: each reads all tokens.
+MOST_GROUPS = 1 << 12
+
+
+class WindowGroup(NamedTuple):
+    """Windows whose hash begins with the ``bits`` bits of ``number``; ``slot_bits``: a filter has 2 to this slots."""
+
+    number: int
+    bits: int
+    slot_bits: int
+
+
+def plan_windows(tokens: int, budget: int, workers: int) -> list[WindowGroup]:
+    """Cut the windows into groups whose filters fit the budget, as many as there are workers or more.
+
+    Parameters
+    ----------
+    tokens : of all documents; no more windows are there
+    budget : bytes a task may use
+    workers : tasks that run at a time
+
+    Raises
+    ------
+    RunError
+        if there would be more than ``MOST_GROUPS``
+    """
+    most_bits = max(LEAST_SLOT_BITS, _slot_bits_in(budget // 2))
+    wanted = min(workers, max(1, tokens // LEAST_GROUP_TOKENS))
+    needed = -(-tokens * SLOTS_A_WINDOW // (1 << most_bits))
+    bits = max(0, max(wanted, needed) - 1).bit_length()
+    if 1 << bits > MOST_GROUPS:
+        least = 4 * tokens * SLOTS_A_WINDOW // 4 // MOST_GROUPS * 4
+        raise RunError(
+            f"{tokens:,} tokens would have to be read by {1 << bits:,} tasks within the {budget:,} bytes of a task, "
+            f"{MOST_GROUPS:,} is the limit: give more --memory, so that a task has {least:,} bytes or more"
+        )
+    windows = max(1, tokens >> bits)
+    slot_bits = min(most_bits, max(LEAST_SLOT_BITS, (windows * SLOTS_A_WINDOW - 1).bit_length()))
+    return [WindowGroup(number, bits, slot_bits) for number in range(1 << bits)]
+
+
+def _slot_bits_in(size: int) -> int:
+    """Bits of the slots of two filters that take ``size`` bytes together, at 2 bits a slot."""
+    return (size * 2).bit_length() - 1
+
+
+def collide_windows(
+    group: WindowGroup,
+    token_paths: Sequence[Path],
+    partitions: Sequence[int],
+    length: int,
+    keep_one: bool,
+    out_path: Path,
+    scratch: Path,
+    budget: int,
+    all_partitions: int,
+) -> dict[str, int]:
+    """Find the repeated windows of a group and write the places of those that leave.
+
+    Parameters
+    ----------
+    group : one of ``plan_windows``
+    token_paths, partitions : all files of tokens, and the partition of each
+    length : tokens of a window
+    keep_one : whether of equal windows the one with the least (order, place) stays
+    out_path : the marks (``MarkWriter``)
+    scratch : folder for what the filters let through; it is deleted
+    budget : bytes
+    all_partitions : of the step
+
+    Returns
+    -------
+    ``emitted`` (windows that passed the filters) and ``marks``
+
+    Raises
+    ------
+    RunError
+        if the budget is far too small
+    DamagedFileError
+        if a file of tokens is damaged
+    """
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        paths, emitted = _emit(group, token_paths, partitions, length, keep_one, scratch, budget)
+        files = [ColumnFile(path) for path in paths]
+        found = 0
+        with MarkWriter(out_path, all_partitions, budget // MARKS_PART) as marks:
+            for part in range(SLICES if files else 0):
+                if any(file.rows[part] for file in files):
+                    found += mark_copies(files, part, marks, keep_one, budget)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return {"emitted": emitted, "marks": found}
+
+
+def _emit(
+    group: WindowGroup,
+    token_paths: Sequence[Path],
+    partitions: Sequence[int],
+    length: int,
+    keep_one: bool,
+    scratch: Path,
+    budget: int,
+) -> tuple[list[Path], int]:
+    """Files of the windows that pass both filters, and their number."""
+    top, second_top = window_tops(length)
+    none = np.empty(0, np.uint8)
+    first = np.zeros(max(1, 1 << (group.slot_bits - 2)), np.uint8)
+    second = np.zeros_like(first)
+    for before, table in ((none, first), (first, second)):
+        for path in token_paths:
+            file = TokenFile(path)
+            starts = file.document_starts()
+            for begin, tokens in file.blocks(length - 1):
+                document = int(np.searchsorted(starts, begin, "right")) - 1
+                count_windows(
+                    tokens, begin, starts, max(0, document), length, top, group.number, group.bits, before, table,
+                    group.slot_bits,
+                )  # fmt: skip
+    sink = _Sink(scratch, keep_one and _has_orders(token_paths), budget)
+    for path, partition in zip(token_paths, partitions, strict=True):
+        file = TokenFile(path)
+        starts, orders = file.document_starts(), file.orders()
+        for begin, tokens in file.blocks(length - 1):
+            document = max(0, int(np.searchsorted(starts, begin, "right")) - 1)
+            at, end = begin, begin + len(tokens)
+            while at < end:
+                filled, at = emit_windows(
+                    tokens, begin, at, starts, document, length, top, second_top, group.number, group.bits, first,
+                    second, group.slot_bits, *sink.arrays,
+                )  # fmt: skip
+                sink.take(filled, group.bits, partition, starts, orders)
+    sink.flush()
+    return sink.paths, sink.emitted
+
+
+def _has_orders(token_paths: Sequence[Path]) -> bool:
+    return any(len(TokenFile(path).orders()) for path in token_paths)
+
+
+class _Sink:
+    """Windows on their way to scratch files."""
+
+    def __init__(self, folder: Path, ordered: bool, budget: int) -> None:
+        self._folder, self._names = folder, piece_columns(ordered)
+        self._ordered = ordered
+        chunk = max(2 * WINDOW_CHUNK, budget // 16 // 24 // 4)
+        self.arrays = tuple(np.empty(min(chunk, 1 << 16), np.uint64 if column < 2 else np.int64) for column in range(3))
+        # columns and their order while they are sorted
+        self._most = max(WINDOW_CHUNK, budget // 4 // (3 * 32))
+        self._rows: list[np.ndarray] = []
+        self._held = self.emitted = 0
+        self.paths: list[Path] = []
+
+    def take(self, filled: int, bits: int, partition: int, starts: np.ndarray, orders: np.ndarray) -> None:
+        if not filled:
+            return
+        high, low, places = (column[:filled] for column in self.arrays)
+        # the bits that all windows of the group share go last, so that the slices are even
+        turned = high << np.uint64(bits) | (high >> np.uint64(64 - bits) if bits else np.uint64(0))
+        columns = [turned, low.copy()]
+        if self._ordered:
+            columns.append(orders[np.searchsorted(starts, places, "right") - 1])
+        columns.append(places.astype(np.uint64) + np.uint64(first_place(partition)))
+        self._rows.append(np.stack(columns))
+        self._held += filled
+        self.emitted += filled
+        if self._held >= self._most:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._held:
+            rows = np.concatenate(self._rows, axis=1)
+            self._rows, self._held = [], 0
+            self.paths.append(self._folder / f"windows-{len(self.paths):06d}")
+            write_key_file(self.paths[-1], list(rows[:-1]), rows[-1], self._names)
