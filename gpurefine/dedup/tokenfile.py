@@ -1,4 +1,3 @@
-# W: READ /tmp/note-W.md BEFORE YOU GO ON (from the lead); do not overwrite this file
 """Files of tokens: what a partition hands to the search for repeated windows of tokens.
 
 Tokens are written as they are, 2 bytes each, since the hashes of all windows would take four times as much. They lie in

@@ -1,4 +1,4 @@
-"""Files of tokens: what was added comes back, whatever the size of blocks; each window is in one block."""
+"""Files of tokens: what was added comes back, whatever the size of slices; each window of tokens lies in a block."""
 
 import numpy as np
 import pytest
@@ -23,45 +23,30 @@ def write(path, rows, orders=None, batch=3):
 
 
 @given(
-    rows=documents, ordered=st.booleans(), length=st.integers(2, 30), batch=st.integers(1, 12),
-    tokens=st.integers(1, 40), most=st.integers(1, 5),
+    rows=documents, ordered=st.booleans(), overlap=st.integers(1, 30), batch=st.integers(1, 12),
+    slice_tokens=st.integers(1, 10),
 )  # fmt: skip
-def test_each_window_comes_back_once(tmp_path_factory, rows, ordered, length, batch, tokens, most):
+def test_what_was_added_comes_back(tmp_path_factory, rows, ordered, overlap, batch, slice_tokens):
     orders = [number * 2**60 for number in range(len(rows))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokenfile, "BLOCK_TOKENS", tokens)
-        patch.setattr(tokenfile, "BLOCK_DOCUMENTS", most)
+        patch.setattr(tokenfile, "SLICE_TOKENS", 4 * slice_tokens)
         file = write(tmp_path_factory.mktemp("tokens") / "tokens", rows, orders if ordered else None, batch)
     lengths = [len(row) for row in rows]
-    assert file.tokens == sum(lengths) and file.ordered == ordered
+    assert file.tokens == sum(lengths)
     assert file.document_starts().tolist() == [sum(lengths[:number]) for number in range(len(rows) + 1)]
+    assert file.orders().tolist() == (orders if ordered else [])
 
-    expected, found = [], []
-    for number, row in enumerate(rows):
-        begin = sum(lengths[:number])
-        for place in range(len(row) - length + 1):
-            expected.append((begin + place, row[place : place + length], orders[number] if ordered else None))
-    for block in file.blocks(length):
-        assert block.starts[0] == 0 and block.starts[-1] == len(block.tokens) <= tokens + length - 1
-        assert len(block.orders) == (len(block.starts) - 1 if ordered else 0)
-        for number in range(len(block.starts) - 1):
-            row = block.tokens[block.starts[number] : block.starts[number + 1]].tolist()
-            for place in range(len(row) - length + 1):
-                first = block.first + int(block.starts[number]) + place
-                found.append((first, row[place : place + length], int(block.orders[number]) if ordered else None))
-    assert found == expected
-
-
-def test_an_order_for_each_document(tmp_path):
-    writer = TokenWriter(tmp_path / "tokens", ordered=True)
-    with pytest.raises(ValueError, match="1 documents"):
-        writer.add(np.zeros(2, np.uint16), np.array([0, 2]), None)
-    writer.__exit__(ValueError, None, None)
-    assert not list(tmp_path.iterdir())
+    stream, begins = [token for row in rows for token in row], []
+    for first, tokens in file.blocks(overlap):
+        assert tokens.dtype == np.uint16 and len(tokens) <= 4 * slice_tokens + overlap
+        assert tokens.tolist() == stream[first : first + len(tokens)]
+        begins += range(first, first + len(tokens) - overlap)
+    # each run of overlap + 1 tokens once
+    assert begins == list(range(len(stream) - overlap))
 
 
 @pytest.mark.parametrize("place", [9, -200, -30])
-def test_a_damaged_file_is_named(tmp_path, place):
+def test_a_damaged_file_of_tokens_is_named_by_its_reader(tmp_path, place):
     path = tmp_path / "tokens"
     write(path, [[1, 2, 3]] * 20)
     data = bytearray(path.read_bytes())
@@ -69,3 +54,10 @@ def test_a_damaged_file_is_named(tmp_path, place):
     path.write_bytes(data)
     with pytest.raises(DamagedFileError, match="tokens is damaged"):
         list(TokenFile(path).blocks(2))
+
+
+def test_what_failed_leaves_no_file_of_tokens(tmp_path):
+    with pytest.raises(KeyError), TokenWriter(tmp_path / "tokens", ordered=False) as writer:
+        writer.add(np.zeros(2, np.uint16), np.array([0, 2]), None)
+        raise KeyError
+    assert not list(tmp_path.iterdir())
