@@ -19,6 +19,7 @@ from gpurefine.dedup.keys import KeyWriter, open_key_writer
 from gpurefine.dedup.piecekeys import PieceKeyWriter
 from gpurefine.dedup.pieces import Pieces
 from gpurefine.dedup.scopes import scope_hashes, scoped_keys
+from gpurefine.dedup.tokenfile import TokenWriter
 from gpurefine.devices import BATCH_TEXT
 from gpurefine.documents import DOCUMENT_SCHEMA, Batch
 from gpurefine.engine.fitting import in_fitting_pieces
@@ -93,15 +94,13 @@ class KeyCollector:
     ):
         self._dedup, self._tools, self._seed = dedup, tools, seed
         self.paths = () if dedup is None else emitted_files(dedup, store, step, partition)
-        self._writer: KeyWriter | BandKeyWriter | PieceKeyWriter | Any | None = None
+        self._writer: KeyWriter | BandKeyWriter | PieceKeyWriter | TokenWriter | None = None
         if dedup is None:
             return
         key_path = self.paths[-1]
         if not isinstance(dedup, SpanStage):
             self._writer = open_key_writer(key_path, dedup.key_columns, dedup.key_bands, partition)
         elif dedup.of_tokens:
-            from gpurefine.dedup.tokenfile import TokenWriter
-
             self._writer = TokenWriter(key_path, ordered=has_order(dedup))
         else:
             self._writer = PieceKeyWriter(key_path, self.paths[0], partition, has_order(dedup))

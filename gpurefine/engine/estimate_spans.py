@@ -9,6 +9,7 @@ import numpy as np
 
 from gpurefine.dedup.keys import SLICES
 from gpurefine.dedup.piececollisions import plan_pieces
+from gpurefine.dedup.windows import READS, plan_windows
 from gpurefine.documents import Batch
 from gpurefine.engine.emit import has_order
 from gpurefine.engine.phases import JOINED_KEY_FILE
@@ -21,6 +22,10 @@ from gpurefine.stages.base import SpanStage
 
 #: Texts that are looked at, of the first table.
 SAMPLE_TEXTS = 512
+#: Bytes of a token in a file.
+TOKEN_BYTES = 2
+#: Share of windows that is assumed to have copies, for the room that they take.
+ASSUMED_COPIES = 0.25
 #: Pieces of a web page, where there are no texts yet to be looked at.
 ASSUMED_TOKENS, ASSUMED_LINES = 700, 25
 
@@ -52,7 +57,22 @@ def estimate_spans(prepared: Prepared, stage: SpanStage, documents: int, partiti
     pieces, whence = pieces_a_document(prepared, stage)
     unit = "tokens" if stage.of_tokens else "pieces"
     head = f"  {stage.name}: some {pieces:,.1f} {unit} a document ({whence}): "
+    if stage.of_tokens:
+        return _windows(stage, head, pieces, documents, budget, prepared.workers)
     return _stored_keys(stage, head, pieces, documents, partitions, budget, prepared.workers)
+
+
+def _windows(stage: SpanStage, head: str, tokens: float, documents: int, budget: int, workers: int) -> SpanEstimate:
+    groups = plan_windows(round(tokens * documents), budget, workers)
+    token_bytes = TOKEN_BYTES * tokens + (16 if has_order(stage) else 8)
+    window_bytes = 32 if has_order(stage) else 24
+    reads = READS * len(groups)
+    line = (
+        f"{head}{token_bytes:,.0f} bytes a document, written once, then read {reads} times ({READS} times by each of "
+        f"{len(groups)} collide tasks); of each window with a copy {window_bytes} bytes more, written once and read "
+        "twice, and 8 for each that leaves"
+    )
+    return SpanEstimate((line,), round(token_bytes + window_bytes * ASSUMED_COPIES * tokens))
 
 
 def _stored_keys(

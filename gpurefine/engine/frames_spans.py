@@ -23,6 +23,8 @@ from gpurefine.dedup.piececollisions import collide_pieces, plan_pieces
 from gpurefine.dedup.piecekeys import PieceKeyWriter, copies_inside, document_starts
 from gpurefine.dedup.pieces import Edit, Spans
 from gpurefine.dedup.spanfiles import find_spans, read_spans, span_slice, spans_of_rows
+from gpurefine.dedup.tokenfile import TokenFile, TokenWriter
+from gpurefine.dedup.windows import collide_windows, plan_windows
 from gpurefine.documents import TEXT, Batch
 from gpurefine.engine.emit import has_order, pieces_of
 from gpurefine.engine.frames_emit import SCOPE, Columns, Emitted, ToolPool, checked_pieces, keys_path, with_scope
@@ -73,9 +75,7 @@ def emit_pieces(
     checksum, row = xxhash.xxh3_64(), 0
     path, pieces_path = keys_path(folder, partition), _pieces_path(folder, partition)
     if stage.of_tokens:
-        from gpurefine.dedup.tokenfile import TokenWriter
-
-        writer: Any = TokenWriter(path, has_order(stage))
+        writer: TokenWriter | PieceKeyWriter = TokenWriter(path, has_order(stage))
     else:
         writer = PieceKeyWriter(path, pieces_path, partition, has_order(stage))
     with pool.tools() as tools, writer:
@@ -112,9 +112,6 @@ def find_frame_spans(
     paths = [keys_path(folder, number) for number in range(count)]
     keep_one = stage.keep != "none"
     if stage.of_tokens:
-        from gpurefine.dedup.tokenfile import TokenFile
-        from gpurefine.dedup.windows import collide_windows, plan_windows
-
         groups = plan_windows(sum(TokenFile(path).tokens for path in paths), budget, tasks)
         marks = [folder / f"marks-{number:06d}" for number in range(len(groups))]
         run(
@@ -150,8 +147,6 @@ def _spans_of_group(
     folder: Path, of_tokens: bool, marks: list[Path], number: int, group: range, length: int, path: Path, budget: int
 ) -> None:
     if of_tokens:
-        from gpurefine.dedup.tokenfile import TokenFile
-
         starts = [TokenFile(keys_path(folder, each)).document_starts() for each in group]
         again = [np.empty(0, np.uint64) for _ in group]
     else:

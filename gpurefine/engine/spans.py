@@ -20,6 +20,8 @@ from gpurefine.dedup.marks import MARK_PARTITIONS
 from gpurefine.dedup.piececollisions import collide_pieces, plan_pieces
 from gpurefine.dedup.piecekeys import copies_inside, document_starts
 from gpurefine.dedup.spanfiles import find_spans
+from gpurefine.dedup.tokenfile import TokenFile
+from gpurefine.dedup.windows import WindowGroup, collide_windows, plan_windows
 from gpurefine.engine.emit import has_order
 from gpurefine.engine.phases import Phases
 from gpurefine.engine.store import RunStore
@@ -97,9 +99,6 @@ class SpanRun:
         return paths
 
     def _collide_windows(self, state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
-        from gpurefine.dedup.tokenfile import TokenFile
-        from gpurefine.dedup.windows import WindowGroup, collide_windows, plan_windows
-
         phases, stage = self.phases, self._stage
         token_paths = phases.emit_lost()
         if "collide" not in state:
@@ -150,8 +149,6 @@ def spans_of_partitions(
     store = RunStore(root)
     none = np.empty(0, np.uint64)
     if of_tokens:
-        from gpurefine.dedup.tokenfile import TokenFile
-
         starts = [TokenFile(store.keys(step, partition)).document_starts() for partition in partitions]
         again = [none for _ in partitions]
     else:
