@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from gpurefine.read.tables import count_rows, read_table
 from gpurefine.stages.base import SpanStage
 
 #: Texts that are looked at, of the first table.
-SAMPLE_TEXTS = 512
+SAMPLE_TEXTS = 4096
 #: Bytes of a token in a file.
 TOKEN_BYTES = 2
 #: Share of windows that is assumed to have copies, for the room that they take.
@@ -67,12 +68,23 @@ def _windows(stage: SpanStage, head: str, tokens: float, documents: int, budget:
     token_bytes = TOKEN_BYTES * tokens + (16 if has_order(stage) else 8)
     window_bytes = 32 if has_order(stage) else 24
     reads = READS * len(groups)
+    windows = max(0.0, tokens - stage.length + 1)
+    passed = passing_share(windows * documents / len(groups) / (1 << groups[0].slot_bits)) * windows
     line = (
         f"{head}{token_bytes:,.0f} bytes a document, written once, then read {reads} times ({READS} times by each of "
-        f"{len(groups)} collide tasks); of each window with a copy {window_bytes} bytes more, written once and read "
-        "twice, and 8 for each that leaves"
+        f"{len(groups)} collide tasks); of each window with a copy, and of some {passed:.1f} others a document, "
+        f"{window_bytes} bytes more, written once and read twice, and 8 for each that leaves"
     )
     return SpanEstimate((line,), round(token_bytes + window_bytes * ASSUMED_COPIES * tokens))
+
+
+def passing_share(load: float) -> float:
+    """Share of the windows that occur once which both filters let through: each meets another one in both.
+
+    ``load`` is windows for each slot of the first filter; those it lets through are the load of the second.
+    """
+    first = 1 - math.exp(-load)
+    return first * (1 - math.exp(-load * first))
 
 
 def _stored_keys(
