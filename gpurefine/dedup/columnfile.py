@@ -36,10 +36,11 @@ class ColumnWriter:
     ----------
     path : final name
     columns : names of the columns
+    durable : whether the file must outlive the machine's failure; scratch files of one job need not
     """
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self.path, self.columns = Path(path), tuple(columns)
+    def __init__(self, path: Path, columns: Sequence[str], durable: bool = True) -> None:
+        self.path, self.columns, self._durable = Path(path), tuple(columns), durable
         self._rows: list[int] = []
         self._checksums: list[int] = []
         self._temporary = temporary_path(self.path)
@@ -77,7 +78,10 @@ class ColumnWriter:
         index += np.array(self._rows, WORD).tobytes() + np.array(self._checksums, WORD).tobytes()
         self._file.write(index + TAIL.pack(len(index), xxhash.xxh3_64_intdigest(index), MAGIC))
         self._file.close()
-        finish(self._temporary, self.path)
+        if self._durable:
+            finish(self._temporary, self.path)
+        else:
+            self._temporary.replace(self.path)
 
     def discard(self) -> None:
         """Delete what is unfinished; a file that was closed stays."""

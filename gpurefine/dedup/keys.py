@@ -92,7 +92,14 @@ class KeyWriter:
             self.close()
 
 
-def write_key_file(path: Path, keys: Sequence[np.ndarray], documents: np.ndarray, names: Sequence[str]) -> None:
+def write_key_file(
+    path: Path,
+    keys: Sequence[np.ndarray],
+    documents: np.ndarray,
+    names: Sequence[str],
+    slice_bits: int = SLICE_BITS,
+    durable: bool = True,
+) -> None:
     """Write the keys of a partition; equal slices keep the order of the rows.
 
     Parameters
@@ -101,12 +108,14 @@ def write_key_file(path: Path, keys: Sequence[np.ndarray], documents: np.ndarray
     keys : one uint64 array (n,) for each key column, the first one well mixed: its highest bits pick the slice
     documents : uint64, (n,), a number for each row
     names : names of the key columns
+    slice_bits : how many bits pick the slice, at most ``SLICE_BITS``; a file that others are joined with has them all
+    durable : as of ``ColumnWriter``
     """
-    slices = (keys[0] >> np.uint64(64 - SLICE_BITS)).astype(np.uint8)
+    slices = (keys[0] >> np.uint64(64 - SLICE_BITS) >> np.uint64(SLICE_BITS - slice_bits)).astype(np.uint8)
     order = np.argsort(slices, kind="stable")
-    ends = np.cumsum(np.bincount(slices, minlength=SLICES))
+    ends = np.cumsum(np.bincount(slices, minlength=1 << slice_bits))
     columns = [values[order] for values in (*keys, documents)]
-    with ColumnWriter(path, [*names, "document"]) as writer:
+    with ColumnWriter(path, [*names, "document"], durable) as writer:
         for begin, end in zip(np.r_[0, ends[:-1]], ends, strict=True):
             writer.write_slice([[values[begin:end]] for values in columns])
 

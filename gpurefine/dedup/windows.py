@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gpurefine.dedup.columnfile import ColumnFile
-from gpurefine.dedup.keys import SLICES, write_key_file
+from gpurefine.dedup.keys import SLICE_BITS, write_key_file
 from gpurefine.dedup.marks import MarkWriter
 from gpurefine.dedup.piececollisions import MARKS_PART, mark_copies
 from gpurefine.dedup.piecekeys import piece_columns
@@ -30,6 +30,9 @@ LEAST_GROUP_TOKENS = 1 << 22
 #: Slots of a filter for each window: fewer let more through that occur once.
 SLOTS_A_WINDOW = 2
 LEAST_SLOT_BITS = 12
+#: Windows of a group, at most, for each slice of a scratch file, as long as there are few: a part of them is emitted,
+#: whose table fits a cache.
+SLICE_WINDOW_BITS = 17
 #: How often a group reads all tokens.
 READS = 3
 #: Groups beyond which a run is refused: each reads all tokens.
@@ -120,12 +123,17 @@ def collide_windows(
         files = [ColumnFile(path) for path in paths]
         found = 0
         with MarkWriter(out_path, all_partitions, budget // MARKS_PART) as marks:
-            for part in range(SLICES if files else 0):
+            for part in range(1 << _slice_bits(group) if files else 0):
                 if any(file.rows[part] for file in files):
                     found += mark_copies(files, part, marks, keep_one, budget)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return {"emitted": emitted, "marks": found}
+
+
+def _slice_bits(group: WindowGroup) -> int:
+    windows_bits = group.slot_bits - (SLOTS_A_WINDOW - 1).bit_length()
+    return min(SLICE_BITS, max(0, windows_bits - SLICE_WINDOW_BITS))
 
 
 def _emit(
@@ -152,7 +160,7 @@ def _emit(
                     tokens, begin, starts, max(0, document), length, top, group.number, group.bits, before, table,
                     group.slot_bits,
                 )  # fmt: skip
-    sink = _Sink(scratch, keep_one and _has_orders(token_paths), budget)
+    sink = _Sink(scratch, keep_one and _has_orders(token_paths), _slice_bits(group), budget)
     for path, partition in zip(token_paths, partitions, strict=True):
         file = TokenFile(path)
         starts, orders = file.document_starts(), file.orders()
@@ -176,9 +184,9 @@ def _has_orders(token_paths: Sequence[Path]) -> bool:
 class _Sink:
     """Windows on their way to scratch files."""
 
-    def __init__(self, folder: Path, ordered: bool, budget: int) -> None:
+    def __init__(self, folder: Path, ordered: bool, slice_bits: int, budget: int) -> None:
         self._folder, self._names = folder, piece_columns(ordered)
-        self._ordered = ordered
+        self._ordered, self._slice_bits = ordered, slice_bits
         chunk = max(2 * WINDOW_CHUNK, budget // 16 // 24 // 4)
         self.arrays = tuple(np.empty(min(chunk, 1 << 16), np.uint64 if column < 2 else np.int64) for column in range(3))
         # columns and their order while they are sorted
@@ -208,4 +216,4 @@ class _Sink:
             rows = np.concatenate(self._rows, axis=1)
             self._rows, self._held = [], 0
             self.paths.append(self._folder / f"windows-{len(self.paths):06d}")
-            write_key_file(self.paths[-1], list(rows[:-1]), rows[-1], self._names)
+            write_key_file(self.paths[-1], list(rows[:-1]), rows[-1], self._names, self._slice_bits, durable=False)

@@ -18,7 +18,7 @@ COMPILED_FROM = "8b4a474348ab9123a19e3609f02159be8f5727c0d875a03a1810d32327e3ef7
 #: Base of the first hash, a polynomial modulo 2**64, and of the second, one modulo 2**61 - 1: no text has two windows
 #: that collide in both by the structure of one of the rings.
 BASE = np.uint64(0x9E3779B97F4A7C15)
-SECOND_BASE = np.uint64(0x05CB_12F3_7D4E_9A61)
+SECOND_BASE = np.uint64(0x17A3_59E7)
 PRIME = np.uint64((1 << 61) - 1)
 #: Hashes that are made before counters are looked at, so that their cache misses overlap.
 CHUNK = 1024
@@ -32,17 +32,31 @@ def reduced(value):
 
 
 @njit(nogil=True, cache=True, inline="always")
-def times(one, other):
-    """Product of two uint64 below 2**61 - 1, modulo that prime."""
-    low, high = one & uint64(0xFFFFFFFF), one >> uint64(32)
-    low_other, high_other = other & uint64(0xFFFFFFFF), other >> uint64(32)
-    middle = low * high_other + high * low_other
-    product = low * low_other
-    folded = (product & PRIME) + (product >> uint64(61))
-    folded += (high * high_other) << uint64(3)
-    folded += middle >> uint64(29)
-    folded += (middle & uint64((1 << 29) - 1)) << uint64(32)
-    return reduced(folded)
+def times(one, small):
+    """A number below 2**63 that is the product of two uint64 modulo 2**61 - 1.
+
+    ``one`` is below 2**62, ``small`` below 2**29.
+    """
+    low, high = (one & uint64(0xFFFFFFFF)) * small, (one >> uint64(32)) * small
+    return low + (high >> uint64(29)) + ((high & uint64((1 << 29) - 1)) << uint64(32))
+
+
+@njit(nogil=True, cache=True, inline="always")
+def second_hash(tokens, begin, end):
+    """Second hash of the tokens ``begin`` .. ``end - 1``."""
+    value = uint64(0)
+    for place in range(begin, end):
+        value = times(value, SECOND_BASE) + (uint64(tokens[place]) + uint64(1))
+        # not below the prime yet, but below 2**62
+        value = (value & PRIME) + (value >> uint64(61))
+    return reduced(value)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def next_second_hash(value, leaving, entering, second_top):
+    """Second hash of the next window, from that of a window, the token that leaves it and the one that enters."""
+    gone = reduced(times(second_top, uint64(leaving) + uint64(1)))
+    return reduced(times(value, SECOND_BASE) + (uint64(entering) + uint64(1)) + (PRIME - gone))
 
 
 @njit(nogil=True, cache=True)
@@ -171,13 +185,10 @@ def emit_windows(
                     continue
                 place = begin - first + number
                 if at < 0 or place - at > length:
-                    second = uint64(0)
-                    for position in range(place, place + length):
-                        second = reduced(times(second, SECOND_BASE) + uint64(tokens[position]) + uint64(1))
+                    second = second_hash(tokens, place, place + length)
                     at = place
                 while at < place:
-                    second = times(second, SECOND_BASE) + uint64(tokens[at + length]) + uint64(1)
-                    second = reduced(second + PRIME - times(second_top, uint64(tokens[at]) + uint64(1)))
+                    second = next_second_hash(second, tokens[at], tokens[at + length], second_top)
                     at += 1
                 high_out[filled], low_out[filled], places[filled] = value, second, begin + number
                 filled += 1
