@@ -10,8 +10,7 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
-from gpurefine.demo import damaged, ordinary, rejected
-from gpurefine.demo.ordinary import DUPLICATE
+from gpurefine.demo import damaged, ordinary, rejected, repeated
 from gpurefine.demo.prose import english_articles
 from gpurefine.demo.records import Page, warc_bytes
 
@@ -62,6 +61,9 @@ def demo_pages() -> list[Page]:
         *rejected.repetitive_pages(articles),
         *rejected.odd_pages(articles),
         *rejected.flagged_pages(articles),
+        *repeated.cut_pages(articles),
+        repeated.passage_page(),
+        *repeated.revisited_pages(articles),
     ]
     return sorted(pages, key=lambda page: hashlib.sha256(page.url.encode()).digest())
 
@@ -70,13 +72,14 @@ def expected_reasons() -> dict[str, str]:
     """What the preset with the demo's block list makes of each page, by URL: ``kept`` or ``stage:rule``.
 
     Two kinds of pages are not in it: those whose gzip member is broken, which are removed as ``read:damaged`` without
-    their URL, and those whose text, or nearly that, several have, of which one is kept: see ``duplicate_groups``.
+    their URL, and those whose text, or nearly that, or whose URL several have, of which one is kept: see
+    ``duplicate_groups``.
     """
     return {page.url: page.reason for page in demo_pages() if not page.zeroed and page.group is None}
 
 
 def duplicate_groups() -> dict[str, list[str]]:
-    """URLs of the pages that have one text or nearly one, by the name of their group; one of each is kept."""
+    """URLs of the pages that have one text, nearly one, or one URL, by the name of their group; one of each is kept."""
     groups: dict[str, list[str]] = {}
     for page in demo_pages():
         if page.group is not None:
@@ -89,7 +92,7 @@ def expected_counts() -> Counter[str]:
     pages = demo_pages()
     counts = Counter(page.reason for page in pages)
     counts["read:damaged"] += JUNK_REGIONS
-    groups = len({page.group for page in pages if page.group is not None})
-    counts[DUPLICATE] -= groups
-    counts["kept"] += groups
+    for reason in {page.group: page.reason for page in pages if page.group is not None}.values():
+        counts[reason] -= 1
+        counts["kept"] += 1
     return counts

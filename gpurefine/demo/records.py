@@ -27,7 +27,7 @@ class Page:
 
     Attributes
     ----------
-    url : its address; each page has its own
+    url : its address; pages have their own, except where equal addresses are what they show
     reason : ``"kept"``, or the removal as ``"stage:rule"``
     body : of the HTTP response, as it is sent (encoded, compressed, chunked)
     status : code and phrase of the status line
@@ -36,7 +36,7 @@ class Page:
     warc_headers : further lines of the WARC header
     http : the whole HTTP block instead of one made of the fields above
     zeroed : the middle of its gzip member is overwritten with zero bytes, so that its URL is lost as well
-    group : pages of one group have the same text or nearly the same, and one of them is kept
+    group : pages of one group have the same text, nearly the same, or the same address, and one of them is kept
     """
 
     url: str

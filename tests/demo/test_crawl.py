@@ -18,6 +18,7 @@ from gpurefine.demo.crawl import (
 )
 from gpurefine.demo.ordinary import DUPLICATE, DUPLICATE_GROUPS, KEPT, NEAR_DUPLICATE_GROUPS
 from gpurefine.demo.records import JUNK, Page, chunked, http_block, warc_bytes
+from gpurefine.demo.repeated import CUT_PAGES, SAME_URL, SHORT, VISITS, shared_passage
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +55,8 @@ def test_fastwarc_reads_every_response_that_is_not_damaged(written, pages):
     assert data.count(JUNK) == JUNK_REGIONS
     members = [_without_damage(member) for member in _members(data.replace(JUNK, b""))]
     records = ArchiveIterator(BytesIO(b"".join(members)), record_types=WarcRecordType.response, parse_http=False)
-    found = {record.headers["WARC-Target-URI"]: record.reader.read() for record in records}
-    assert found == {page.url: http_block(page) for page in pages if not page.zeroed}
+    found = [(record.headers["WARC-Target-URI"], record.reader.read()) for record in records]
+    assert found == [(page.url, http_block(page)) for page in pages if not page.zeroed]
 
 
 def test_there_is_one_record_of_each_kind_a_crawler_writes(pages):
@@ -73,15 +74,19 @@ def test_a_zeroed_member_cannot_be_decompressed(pages):
         assert page.url.encode() not in member and not _without_damage(member)
 
 
-def test_each_page_has_its_own_address_and_the_counts_add_up(pages):
-    assert len({page.url for page in pages}) == len(pages)
+def test_one_address_is_seen_again_and_the_counts_add_up(pages):
+    times = Counter(page.url for page in pages)
+    again = {url for url, count in times.items() if count > 1}
+    assert again == {page.url for page in pages if page.reason == SAME_URL}
+    assert len(times) == len(pages) - (VISITS - 1)
     single = {page.url for page in pages if not page.zeroed and not page.group}
     assert set(expected_reasons()) == single
     counts = expected_counts()
     assert counts.total() == len(pages) + JUNK_REGIONS
     sizes = [*DUPLICATE_GROUPS, *NEAR_DUPLICATE_GROUPS]
     assert counts[DUPLICATE] == sum(sizes) - len(sizes)
-    assert sorted(map(len, duplicate_groups().values())) == sorted(sizes)
+    assert counts[SAME_URL] == VISITS - 1
+    assert sorted(map(len, duplicate_groups().values())) == sorted([*sizes, VISITS])
     assert 0.4 < counts["kept"] / counts.total() < 0.7
 
 
@@ -97,7 +102,17 @@ def test_every_reason_that_a_page_can_have_is_shown(pages):
         "lines": "flagged",
     }
     meant = {f"{stage}:{rule}" for stage, names in rules.items() for rule in names.split()}
-    assert {page.reason for page in pages} == meant | {KEPT, DUPLICATE}
+    assert {page.reason for page in pages} == meant | {KEPT, DUPLICATE, SHORT, SAME_URL}
+
+
+def test_a_passage_of_60_tokens_stands_in_pages_that_share_nothing_else(pages):
+    # without commas, which half of the pages leave out
+    passage = shared_passage().replace(",", "")
+    # a word is a token at least
+    assert len(passage.split()) >= 60
+    saying = [page for page in pages if passage in page.body.decode("utf-8", "replace").replace(",", "")]
+    assert Counter(page.reason for page in saying) == {KEPT: CUT_PAGES, SHORT: 1}
+    assert all(page.url.startswith("https://letters.example/") for page in saying)
 
 
 def test_only_reserved_names_are_blocked_and_only_curated_sites_are_real(pages):

@@ -82,12 +82,37 @@ def test_duplicates_name_cluster_and_survivor(whole):
     found = whole.summary()["steps"][0]["dedup"]
     assert list(found) == ["keys", "duplicates", "clusters", "seconds"]
     assert found["duplicates"] == len(removed)
-    assert found["clusters"] == clusters["cluster"].nunique()
+    # dedup.url has a cluster of its own
+    assert found["clusters"] == removed["cluster"].nunique() == clusters["cluster"].nunique() - 1
     for row in removed.itertuples():
         # reprints differ in one sentence at the end
         assert kept[row.survivor].rsplit("\n", 1)[0] == row.text.rsplit("\n", 1)[0]
         assert row.cluster == row.survivor
         assert (clusters["survivor"] == row.survivor).sum() == row.value
+
+
+def test_a_passage_that_pages_share_is_cut_out_of_all_of_them(whole):
+    from gpurefine.demo.repeated import CUT_PAGES, shared_passage
+
+    said = shared_passage().rstrip(".").replace(",", "")
+    spans = whole.spans()
+    assert len(spans) == CUT_PAGES + 1 == spans["id"].nunique()
+    assert {text.replace(",", "") for text in spans["text"]} == {said}
+    short = whole.removed("dedup.substring")
+    assert short[["rule", "value", "limit"]].to_numpy().tolist() == [["short", len("Hello. ."), 20]]
+    assert spans["id"][spans["document_removed"]].tolist() == short["id"].tolist()
+    kept = whole.refined(columns=["id", "text"]).set_index("id")["text"]
+    texts = kept[spans["id"][~spans["document_removed"]]]
+    assert not texts.str.replace(",", "").str.contains(said, regex=False).any()
+    assert texts.str.count("\\w+").min() > 100
+
+
+def test_an_address_that_was_crawled_twice_is_kept_once(whole):
+    removed = whole.removed("dedup.url")
+    kept = whole.refined(columns=["id", "url", "text"]).set_index("id")
+    assert len(removed) == 1
+    assert kept["url"][removed["survivor"][0]] == removed["url"][0]
+    assert kept["text"][removed["survivor"][0]] != removed["text"][0]
 
 
 def test_tokens_and_bytes_are_counted(whole):
