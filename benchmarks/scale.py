@@ -211,6 +211,8 @@ def span_rows(covered: np.ndarray, base: np.ndarray, rate: np.ndarray) -> list[l
     rows = []
     for value in np.unique(rate[~np.isnan(rate)]):
         copies = np.flatnonzero((rate == value) & alone)[:SAMPLE]
+        if not len(copies):
+            continue
         sizes = np.array([int(generated.generate(SEED, int(index), 1).offsets[-1]) for index in copies])
         found = covered[copies] / sizes
         true = np.array([shared_share(int(index), int(base[index])) for index in copies])
