@@ -33,6 +33,9 @@ LEAST_SLOT_BITS = 12
 #: Windows of a group, at most, for each slice of a scratch file, as long as there are few: a part of them is emitted,
 #: whose table fits a cache.
 SLICE_WINDOW_BITS = 17
+#: Rows that are sorted into slices at a time, at least, as far as the budget allows, and the share of a group's windows:
+#: no more than needed for long slices, since memory that is used again is quicker than new.
+SORTED_ROWS, SORTED_SHARE_BITS = 1 << 18, 5
 #: How often a group reads all tokens.
 READS = 3
 #: Groups beyond which a run is refused: each reads all tokens.
@@ -132,8 +135,12 @@ def collide_windows(
 
 
 def _slice_bits(group: WindowGroup) -> int:
-    windows_bits = group.slot_bits - (SLOTS_A_WINDOW - 1).bit_length()
-    return min(SLICE_BITS, max(0, windows_bits - SLICE_WINDOW_BITS))
+    return min(SLICE_BITS, max(0, _window_bits(group) - SLICE_WINDOW_BITS))
+
+
+def _window_bits(group: WindowGroup) -> int:
+    """Bits of the number of windows that the group was planned for."""
+    return group.slot_bits - (SLOTS_A_WINDOW - 1).bit_length()
 
 
 def _emit(
@@ -160,7 +167,7 @@ def _emit(
                     tokens, begin, starts, max(0, document), length, top, group.number, group.bits, before, table,
                     group.slot_bits,
                 )  # fmt: skip
-    sink = _Sink(scratch, keep_one and _has_orders(token_paths), _slice_bits(group), budget)
+    sink = _Sink(scratch, keep_one and _has_orders(token_paths), group, budget)
     for path, partition in zip(token_paths, partitions, strict=True):
         file = TokenFile(path)
         starts, orders = file.document_starts(), file.orders()
@@ -184,13 +191,14 @@ def _has_orders(token_paths: Sequence[Path]) -> bool:
 class _Sink:
     """Windows on their way to scratch files."""
 
-    def __init__(self, folder: Path, ordered: bool, slice_bits: int, budget: int) -> None:
+    def __init__(self, folder: Path, ordered: bool, group: WindowGroup, budget: int) -> None:
         self._folder, self._names = folder, piece_columns(ordered)
-        self._ordered, self._slice_bits = ordered, slice_bits
+        self._ordered, self._slice_bits = ordered, _slice_bits(group)
         chunk = max(2 * WINDOW_CHUNK, budget // 16 // 24 // 4)
         self.arrays = tuple(np.empty(min(chunk, 1 << 16), np.uint64 if column < 2 else np.int64) for column in range(3))
         # columns and their order while they are sorted
-        self._most = max(WINDOW_CHUNK, budget // 4 // (3 * 32))
+        enough = max(SORTED_ROWS, 1 << _window_bits(group) >> SORTED_SHARE_BITS)
+        self._most = max(WINDOW_CHUNK, min(enough, budget // 4 // (3 * 32)))
         self._rows: list[np.ndarray] = []
         self._held = self.emitted = 0
         self.paths: list[Path] = []
