@@ -1,6 +1,6 @@
 """Pieces of texts, and spans of them: what the dedups that look inside documents compare and take away.
 
-A document is a row of *pieces*: its lines, its sentences or its tokens. A key stands for ``length`` consecutive pieces
+A document is a row of *pieces*: its lines, its sentences or its tokens. A key stands for one or more consecutive pieces
 (one line, three sentences, fifty tokens) and belongs to the first of them. Where keys collide, copies are marked, and
 the union of what they cover are the *spans* of a document.
 """

@@ -46,7 +46,7 @@ class Substring(SpanStage):
     kind: ClassVar[str] = "dedup.substring"
     of_tokens: ClassVar[bool] = True
 
-    window: int = Field(50, ge=2, le=1 << 16, alias="length", description="tokens of the shortest span")
+    length: int = Field(50, ge=2, le=1 << 16, description="tokens of the shortest span")
     on_match: Literal["cut", "mask", "drop_partial", "drop_any"] = Field(
         "cut",
         description="what becomes of a document with spans: `cut` takes them out, `mask` leaves the text, so that they "
@@ -61,7 +61,7 @@ class Substring(SpanStage):
         description="`word`: a span is shrunk to whole words, runs without white space, punctuation and symbols; not "
         "for languages that are written without blanks",
     )
-    times: int = Field(1, ge=1, le=16, alias="passes", description="how often, each time on what the last has left")
+    passes: int = Field(1, ge=1, le=16, description="how often, each time on what the last has left")
     normalise: bool = Field(True, description="compare the normalised text; off: the text as it is")
     punctuation: Punctuation = Field("blank", description="what normalising makes of punctuation and symbols")
 
@@ -73,14 +73,14 @@ class Substring(SpanStage):
         return value
 
     @property
-    def length(self) -> int:
+    def key_length(self) -> int:
         """Tokens of a window."""
-        return self.window
+        return self.length
 
     @property
-    def passes(self) -> int:
+    def rounds(self) -> int:
         """How often the stage is run."""
-        return self.times
+        return self.passes
 
     @property
     def on_gpu(self) -> bool:

@@ -68,7 +68,7 @@ def _windows(stage: SpanStage, head: str, tokens: float, documents: int, budget:
     token_bytes = TOKEN_BYTES * tokens + (16 if has_order(stage) else 8)
     window_bytes = 32 if has_order(stage) else 24
     reads = READS * len(groups)
-    windows = max(0.0, tokens - stage.length + 1)
+    windows = max(0.0, tokens - stage.key_length + 1)
     passed = passing_share(windows * documents / len(groups) / (1 << groups[0].slot_bits)) * windows
     line = (
         f"{head}{token_bytes:,.0f} bytes a document, written once, then read {reads} times ({READS} times by each of "

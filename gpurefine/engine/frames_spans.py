@@ -118,7 +118,7 @@ def find_frame_spans(
             [
                 (
                     collide_windows,
-                    (group, paths, range(count), stage.length, keep_one, mark, _scratch(mark), budget, count),
+                    (group, paths, range(count), stage.key_length, keep_one, mark, _scratch(mark), budget, count),
                 )
                 for group, mark in zip(groups, marks, strict=True)
             ]
@@ -136,7 +136,7 @@ def find_frame_spans(
     found = [folder / f"spans-{number:06d}" for number in range(len(groups_of))]
     run(
         [
-            (_spans_of_group, (folder, stage.of_tokens, marks, number, group, stage.length, path, budget))
+            (_spans_of_group, (folder, stage.of_tokens, marks, number, group, stage.key_length, path, budget))
             for number, (group, path) in enumerate(zip(groups_of, found, strict=True))
         ]
     )

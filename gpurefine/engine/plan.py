@@ -106,7 +106,7 @@ def cut_steps(pipeline: Pipeline, gpu: bool = False) -> list[Step]:
     for stage in pipeline.stages:
         if isinstance(stage, DedupStage):
             groups[-1].extend(stage.before)
-            passes = stage.passes if isinstance(stage, SpanStage) else int(stage.compares)
+            passes = stage.rounds if isinstance(stage, SpanStage) else int(stage.compares)
             dedups.extend([stage] * passes)
             groups.extend([] for _ in range(passes))
         else:

@@ -111,8 +111,8 @@ class SpanRun:
             paths.append(phases.file(f"marks-{number:06d}"))
             scratch, keep_one = phases.file(f"windows-{number:06d}"), stage.keep != "none"
             arguments = (
-                WindowGroup(*group), token_paths, range(phases.partitions), stage.length, keep_one, paths[-1], scratch,
-                phases.task_memory, phases.partitions,
+                WindowGroup(*group), token_paths, range(phases.partitions), stage.key_length, keep_one, paths[-1],
+                scratch, phases.task_memory, phases.partitions,
             )  # fmt: skip
             jobs.append(phases.job(f"collide {number}", paths[-1], collide_windows, arguments, phases.device))
         phases.run("collide", jobs)
@@ -127,7 +127,7 @@ class SpanRun:
             paths.append(path)
             arguments = (
                 str(phases.context.store.root), phases.step.index, marks, group, partitions, stage.of_tokens,
-                stage.length, path, phases.task_memory,
+                stage.key_length, path, phases.task_memory,
             )  # fmt: skip
             jobs.append(phases.job(f"spans {group}", path, spans_of_partitions, arguments))
         phases.run("spans", jobs)

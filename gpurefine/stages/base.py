@@ -241,7 +241,7 @@ class DedupStage(Stage):
 class SpanStage(DedupStage):
     """A dedup that looks inside documents: equal pieces of texts collide, and spans of texts go, not documents.
 
-    ``length`` consecutive pieces of a document have a key. Of equal keys all leave, or all but one (``keep``).
+    ``key_length`` consecutive pieces of a document have a key. Of equal keys all leave, or all but one (``keep``).
     """
 
     key_columns: ClassVar[tuple[str, ...]] = ("high", "low")
@@ -268,12 +268,12 @@ class SpanStage(DedupStage):
         return ("none", "first", "random")
 
     @property
-    def length(self) -> int:
+    def key_length(self) -> int:
         """Consecutive pieces that a key stands for."""
         return 1
 
     @property
-    def passes(self) -> int:
+    def rounds(self) -> int:
         """How often the stage is run, each time on what the last has left."""
         return 1
 

@@ -23,11 +23,11 @@ class Lines(SpanStage):
     repeat: int = Field(1, ge=1)
 
     @property
-    def length(self):
+    def key_length(self):
         return self.run
 
     @property
-    def passes(self):
+    def rounds(self):
         return self.repeat
 
     def pieces(self, batch, tool):
