@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gpurefine.kernels.cuda import gpt2, normalise, shingles, stats
+from gpurefine.kernels.cuda import gpt2, normalise, shingles, stats, windows
 
 
 @dataclass(frozen=True)
@@ -89,4 +89,8 @@ KERNELS: list[KernelLimit] = [
     KernelLimit("shortpieces", "encode_short", "LDS", items=1, most=98, registers=36, macros=gpt2.SHORT),
     KernelLimit("longpieces", "encode_long", "VIMNMX", items=1, most=126, registers=56, macros=gpt2.MEDIUM),
     KernelLimit("longpieces", "encode_long", "VIMNMX", items=1, most=136, registers=40, macros=gpt2.LONG),
+    # a window, of the run that a thread takes; the first one of a run is hashed in a loop inside
+    KernelLimit("windows", "count_windows", "LDG", items=1, most=190, registers=40, macros=windows.MACROS),
+    KernelLimit("windows", "pass_windows", "LDG", items=1, most=185, registers=32, macros=windows.MACROS),
+    KernelLimit("windows", "list_windows", "STG", items=1, most=108, registers=32, macros=windows.MACROS),
 ]

@@ -35,8 +35,16 @@ from gpurefine.kernels.cpu.spans import list_spans, mark_pieces
 from gpurefine.kernels.cpu.stats import FIELDS, word_hashes
 from gpurefine.kernels.cpu.tags import count_tags
 from gpurefine.kernels.cpu.windows import CHUNK as WINDOW_CHUNK
-from gpurefine.kernels.cpu.windows import count_windows, emit_windows, window_tops
-from gpurefine.kernels.sides import band_keys, character_units, shingle_hashes, text_statistics, word_units
+from gpurefine.kernels.cpu.windows import window_tops
+from gpurefine.kernels.sides import (
+    band_keys,
+    character_units,
+    count_windows,
+    emit_windows,
+    shingle_hashes,
+    text_statistics,
+    word_units,
+)
 
 __all__ = [
     "ALL_COPIES_FIELDS",

@@ -6,14 +6,15 @@ the same code decides for both.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpurefine.kernels.cpu import minhash, shingles, stats
+from gpurefine.kernels.cpu import minhash, shingles, stats, windows
 from gpurefine.kernels.cuda import minhash as cuda_minhash
 from gpurefine.kernels.cuda import shingles as cuda_shingles
 from gpurefine.kernels.cuda import stats as cuda_stats
+from gpurefine.kernels.cuda import windows as cuda_windows
 from gpurefine.kernels.cuda.device import constant_on_device, on_device, to_host
 
 if TYPE_CHECKING:
@@ -70,3 +71,13 @@ def text_statistics(
     if on_device(data):
         return to_host(cuda_stats.text_statistics(data, offsets, constant_on_device(classes), stop_word_hashes))
     return stats.text_statistics(data, offsets, classes, stop_word_hashes, words)
+
+
+def count_windows(tokens: Array, *arguments: Any) -> int:
+    """Windows of tokens into a filter of counters: see ``kernels.cpu.windows.count_windows``."""
+    return (cuda_windows if on_device(tokens) else windows).count_windows(tokens, *arguments)
+
+
+def emit_windows(tokens: Array, *arguments: Any) -> tuple[int, int]:
+    """Windows of tokens that both filters let through: see ``kernels.cpu.windows.emit_windows``."""
+    return (cuda_windows if on_device(tokens) else windows).emit_windows(tokens, *arguments)

@@ -33,7 +33,7 @@ LEAST_SLOT_BITS = 12
 #: Windows of a group, at most, for each slice of a scratch file, as long as there are few: a part of them is emitted,
 #: whose table fits a cache.
 SLICE_WINDOW_BITS = 17
-#: Rows that are sorted into slices at a time, at least, as far as the budget allows, and the share of a group's windows:
+#: Rows that are sorted into slices at a time, at least, as far as the budget allows, and the share of a group's windows
 #: no more than needed for long slices, since memory that is used again is quicker than new.
 SORTED_ROWS, SORTED_SHARE_BITS = 1 << 18, 5
 #: How often a group reads all tokens.
