@@ -2,7 +2,8 @@
 
 A task takes some slices of all key files. Slice by slice the keys go through a hash table twice: once to find which key
 has several pieces, and which of them stays where one does, once to list the others. A slice with more keys than the
-table has room for is read more often, each time for another share of its keys.
+table has room for is read more often, each time for another share of its keys. How many distinct keys there are is not
+known before, a billion pieces may have one, so a share that does not fit is halved.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from gpurefine.dedup.marks import MarkWriter
 from gpurefine.errors import RunError
 from gpurefine.kernels import EMPTY, enter_copies, list_copies
 
+#: A slice is read no more often at first, whatever its rows; shares that do not fit are halved.
+FIRST_SHARES = 16
 #: Parts of the budget: marks that wait to be written, and chunks of rows; the table has the rest.
 MARKS_PART, CHUNK_PART = 4, 8
 
@@ -37,12 +40,8 @@ def plan_pieces(rows_per_slice: np.ndarray, ordered: bool, budget: int, tasks: i
 
     Returns
     -------
-    Tasks in order that cover every slice with rows once, neighbours of about the same number of rows
-
-    Raises
-    ------
-    RunError
-        if the budget is so small that a slice would be read more than ``MOST_PASSES`` times
+    Tasks in order that cover every slice with rows once, neighbours of about the same number of rows; ``passes`` is how
+    often a slice is read if all its keys are different
     """
     goal = max(1, min(_table_rows(ordered, budget), -(-int(rows_per_slice.sum()) // max(1, tasks))))
     planned: list[CollisionTask] = []
@@ -81,7 +80,7 @@ def collide_pieces(
     Raises
     ------
     RunError
-        if a slice's keys are so uneven that the passes do not hold them, or the budget is far too small
+        if the budget is so small that a slice would be read more than ``MOST_PASSES`` times
     DamagedFileError
         if a key file is damaged
     """
@@ -111,10 +110,18 @@ def mark_copies(files: Sequence[ColumnFile], part: int, marks: MarkWriter, keep_
     """
     ordered = len(files[0].columns) == 4
     rows = sum(int(file.rows[part]) for file in files)
-    shares = _passes(rows, ordered, budget)
-    table = _Table.of(max(LEAST_SLOTS, int(-(-rows // shares) / LOAD) + 1), ordered)
-    chunk = _chunk_rows(ordered, budget)
-    return sum(_mark_share(files, part, share, shares, table, chunk, marks, keep_one) for share in range(shares))
+    table = _Table.of(max(LEAST_SLOTS, int(min(rows, _table_rows(ordered, budget)) / LOAD) + 1), ordered)
+    shares = min(FIRST_SHARES, _passes(rows, ordered, budget))
+    todo, found = [(share, shares) for share in range(shares)], 0
+    while todo:
+        share, shares = todo.pop()
+        marked = _mark_share(files, part, share, shares, table, _chunk_rows(ordered, budget), marks, keep_one)
+        if marked is None:
+            _check_passes(2 * shares, budget)
+            todo += [(2 * share, 2 * shares), (2 * share + 1, 2 * shares)]
+        else:
+            found += marked
+    return found
 
 
 def _mark_share(
@@ -126,7 +133,8 @@ def _mark_share(
     chunk: int,
     marks: MarkWriter,
     keep_one: bool,
-) -> int:
+) -> int | None:
+    """Mark the copies of a share of the keys; None if they do not fit into the table."""
     table.places[:] = EMPTY
     room = len(table.places) - 1
     none = np.empty(0, np.uint64)
@@ -138,10 +146,7 @@ def _mark_share(
                 room, table.salt, share, shares,
             )  # fmt: skip
             if entered < 0:
-                raise RunError(
-                    f"slice {part} has more distinct keys in one of {shares} passes than the {len(table.places)} that "
-                    "were planned for, so its keys are not well mixed; give more --memory"
-                )
+                return None
             room -= entered
     found = 0
     for file in files:
@@ -187,11 +192,14 @@ def _table_rows(ordered: bool, budget: int) -> int:
 
 
 def _passes(rows: int, ordered: bool, budget: int) -> int:
-    passes = max(1, -(-rows // _table_rows(ordered, budget)))
+    return max(1, -(-rows // _table_rows(ordered, budget)))
+
+
+def _check_passes(passes: int, budget: int) -> None:
+    """Raise RunError if a slice would be read so often."""
     if passes > MOST_PASSES:
-        least = int(rows * _row_bytes(ordered) / LOAD / MOST_PASSES * 1.75)
+        least = budget * passes // MOST_PASSES
         raise RunError(
-            f"{rows:,} pieces of one slice would have to be read {passes:,} times within the {budget:,} bytes of a "
+            f"the keys of one slice would have to be read {passes:,} times or more within the {budget:,} bytes of a "
             f"task, {MOST_PASSES} times is the limit: give more --memory, so that a task has {least:,} bytes or more"
         )
-    return passes

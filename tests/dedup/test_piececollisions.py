@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory import measure
 
+from gpurefine.dedup import piececollisions
 from gpurefine.dedup.collisions import CollisionTask
 from gpurefine.dedup.columnfile import ColumnFile
 from gpurefine.dedup.keys import SLICES, slice_rows
@@ -85,9 +86,21 @@ def test_a_plan_covers_each_slice_once(rows, tasks, ordered):
     assert len(planned) <= 2 * tasks
 
 
-def test_a_budget_that_is_too_small_is_told_with_one_that_does():
-    with pytest.raises(RunError, match=r"1,000,000,000 pieces of one slice .* so that a task has [\d,]+ bytes or more"):
-        plan_pieces(np.array([10**9]), False, MIB, 1)
+def test_a_budget_that_is_too_small_is_told_with_one_that_does(tmp_path, monkeypatch):
+    path = many_keys(tmp_path, 500_000, 1)
+    monkeypatch.setattr(piececollisions, "FIRST_SHARES", 1)
+    monkeypatch.setattr(piececollisions, "MOST_PASSES", 1)
+    with pytest.raises(RunError, match=r"read 2 times or more .* so that a task has 2,000 bytes or more"):
+        collide_pieces(CollisionTask(0, SLICES), [path], tmp_path / "marks", 1, True, 1000)
+    assert not (tmp_path / "marks").exists()
+
+
+def test_many_copies_of_few_keys_are_read_as_often_as_few_keys(tmp_path, monkeypatch):
+    path = many_keys(tmp_path, 500_000, 250_000)
+    monkeypatch.setattr(piececollisions, "FIRST_SHARES", 1)
+    monkeypatch.setattr(piececollisions, "MOST_PASSES", 1)
+    counts = collide_pieces(CollisionTask(0, SLICES), [path], tmp_path / "marks", 1, True, 100_000)
+    assert counts["marks"] == 500_000 - 2
 
 
 def many_keys(folder, count, copies):
