@@ -27,8 +27,18 @@ PLACES = {
     "dedup 2 connect": "GPU",
     "dedup 2 gather": "CPU",
     "dedup 2 choose": "CPU",
-    "step 3 partition": "CPU",  # removals, token counts
+    "step 3 partition": "CPU",  # removals
+    "dedup 3 keys": "GPU",  # tokens
+    "dedup 3 collide": "GPU",  # windows of tokens
+    "dedup 3 spans": "CPU",
+    "step 4 partition": "CPU",  # cuts
+    "dedup 4 collide": "CPU",  # URLs
+    "dedup 4 connect": "CPU",
+    "dedup 4 gather": "CPU",
+    "dedup 4 choose": "CPU",
+    "step 5 partition": "CPU",  # removals, token counts
 }
+DEVICES = ["CPU", "GPU", "CPU", "CPU", "CPU", "CPU"]
 
 
 @contextlib.contextmanager
@@ -79,7 +89,7 @@ def test_each_stage_runs_where_it_belongs_with_the_result_of_one_process(
     assert len(per_kind["step 0 partition"]) == len(per_kind["step 1 partition"]) == 2
     assert_same_results(run, single)
     manifest = RunStore(run.path).read_manifest()
-    assert [step["device"] for step in manifest["steps"]] == ["CPU", "GPU", "CPU", "CPU"]
+    assert [step["device"] for step in manifest["steps"]] == DEVICES
     assert manifest["backend"] == f"imitates 2 GPUs on CPUs ({IMITATED_GPUS})"
 
 
@@ -145,7 +155,7 @@ def test_local_workers_of_both_kinds_and_a_later_try_without_gpus(
     monkeypatch.delenv(IMITATED_GPUS)
     run = refine(demo_crawl, options, tmp_path / "run", workers=1, backend="cpu")
     assert_same_results(run, single)
-    assert [step["device"] for step in RunStore(run.path).read_manifest()["steps"]] == ["CPU", "GPU", "CPU", "CPU"]
+    assert [step["device"] for step in RunStore(run.path).read_manifest()["steps"]] == DEVICES
 
 
 def documents_of(root, step):
