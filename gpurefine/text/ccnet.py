@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from gpurefine.text.sentences import without_categories
+
 #: The typographic and full-width marks that the code removes.
 MARKS = (
     "\uff0c\u3002\u3001\u201e\u201d\u201c\u00ab\u00bb\uff11\u300d\u300c\u300a\u300b\u00b4\u2236\uff1a\uff1f\uff01"
@@ -24,9 +26,4 @@ def comparable_line(line: str) -> str:
 
 def comparable_line_of_the_paper(line: str) -> str:
     """As section 3.2 has it: also without accents, and without all punctuation of Unicode."""
-    characters = []
-    for character in unicodedata.normalize("NFD", comparable_line(line)):
-        category = unicodedata.category(character)
-        if category != "Mn" and category[0] != "P":
-            characters.append(character)
-    return "".join(characters)
+    return unicodedata.normalize("NFD", comparable_line(line)).translate(without_categories("Mn", "P"))

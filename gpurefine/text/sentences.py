@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
+from functools import cache
 
 #: A mark that ends a sentence, what closes behind it, and the white space up to the next. The marks of Chinese and
 #: Japanese need none.
@@ -36,9 +38,15 @@ def count_sentences(text: str) -> int:
 
 def comparable_sentence(text: str) -> str:
     """Lower case, without accents and punctuation, numbers as 0, single blanks."""
-    characters = []
-    for character in unicodedata.normalize("NFD", text.lower()):
-        category = unicodedata.category(character)
-        if category != "Mn" and category[0] not in "PS":
-            characters.append(character)
-    return " ".join(_NUMBER.sub("0", "".join(characters)).split())
+    plain = unicodedata.normalize("NFD", text.lower()).translate(without_categories("Mn", "P", "S"))
+    return " ".join(_NUMBER.sub("0", plain).split())
+
+
+@cache
+def without_categories(*categories: str) -> dict[int, None]:
+    """For ``str.translate``: takes out the characters of Unicode categories, by whole name or first letter."""
+    return {
+        code_point: None
+        for code_point in range(sys.maxunicode + 1)
+        if unicodedata.category(chr(code_point)).startswith(categories)
+    }

@@ -9,8 +9,8 @@ import gpurefine
 from gpurefine.engine.tables import dedup_pipeline
 
 MIB = 1 << 20
-KINDS = ("exact", "minhash", "substring", "url")
-PARAMETERS = {"minhash": {"bands": 4, "rows": 5}}
+KINDS = ("exact", "minhash", "substring", "url", "paragraph", "line", "sentences")
+PARAMETERS = {"minhash": {"bands": 4, "rows": 5}, "sentences": {"length": 1}}
 
 
 def write_texts(path, texts, rows):
@@ -59,6 +59,6 @@ def test_a_document_of_a_hundred_megabytes(kind, scheduler, tmp_path):
 def test_a_million_equal_documents(kind, scheduler, tmp_path):
     table = write_texts(tmp_path / "t.parquet", [words(60)], 1_000_000)
     run = refine(kind, table, tmp_path / "run", scheduler)
-    left = {"exact": 1, "minhash": 1, "substring": 0, "url": 1_000_000}
+    left = {"exact": 1, "minhash": 1, "substring": 0, "url": 1_000_000, "paragraph": 0, "line": 1, "sentences": 1}
     assert run.summary()["kept"] == left[kind]
     print(kind, [step["peak_memory"] // MIB for step in run.summary()["steps"]])
