@@ -123,18 +123,19 @@ class TokenFile:
         """Orders of the documents, uint64, (documents,), or (0,) where they have none."""
         return self._file.read(self._slices + 1, self._slices + 2)[0]
 
-    def blocks(self, overlap: int) -> Iterator[tuple[int, np.ndarray]]:
+    def blocks(self, overlap: int, slices: int = 1) -> Iterator[tuple[int, np.ndarray]]:
         """All tokens, some at a time; each block begins with the last ``overlap`` tokens of the one before.
 
-        A wrong checksum is noticed before the block that has it is given.
+        A block has so many ``slices``. A wrong checksum is noticed before the block that has it is given.
 
         Yields
         ------
         Number of the first token in the file, and tokens (uint16)
         """
         carried, position = np.empty(0, np.uint16), 0
-        for number in range(self._slices):
-            words = self._file.read(number, number + 1)[0]
+        for number in range(0, self._slices, slices):
+            # only the last slice of a file has fewer tokens, and padding
+            words = self._file.read(number, min(number + slices, self._slices))[0]
             own = words.view(np.uint16)[: self.tokens - position]
             block = np.concatenate([carried, own])
             yield position - len(carried), block

@@ -8,10 +8,11 @@ equal windows among the rest are those that are equal in both hashes.
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,12 @@ from gpurefine.dedup.pieces import first_place
 from gpurefine.dedup.tokenfile import TokenFile
 from gpurefine.errors import RunError
 from gpurefine.kernels import WINDOW_CHUNK, count_windows, emit_windows, window_tops
+from gpurefine.kernels.cuda.device import to_device, to_host
+
+if TYPE_CHECKING:
+    from gpurefine.kernels.sides import Array
+
+_log = logging.getLogger(__name__)
 
 #: A group has no fewer tokens, unless all are fewer.
 LEAST_GROUP_TOKENS = 1 << 22
@@ -36,6 +43,10 @@ SLICE_WINDOW_BITS = 17
 #: Rows that are sorted into slices at a time, at least, as far as the budget allows, and the share of a group's windows
 #: no more than needed for long slices, since memory that is used again is quicker than new.
 SORTED_ROWS, SORTED_SHARE_BITS = 1 << 18, 5
+#: Slices of tokens that a device looks at together, which it needs to be busy: 128 MiB.
+DEVICE_SLICES = 64
+#: Windows that are emitted at a time, for each slice of tokens that is looked at.
+EMITTED_ROWS = 1 << 16
 #: How often a group reads all tokens.
 READS = 3
 #: Groups beyond which a run is refused: each reads all tokens.
@@ -94,6 +105,7 @@ def collide_windows(
     scratch: Path,
     budget: int,
     all_partitions: int,
+    on_device: bool = False,
 ) -> dict[str, int]:
     """Find the repeated windows of a group and write the places of those that leave.
 
@@ -107,6 +119,7 @@ def collide_windows(
     scratch : folder for what the filters let through; it is deleted
     budget : bytes
     all_partitions : of the step
+    on_device : look through the tokens on the worker's GPU; if its memory does not do, on the CPU all the same
 
     Returns
     -------
@@ -122,7 +135,7 @@ def collide_windows(
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
-        paths, emitted = _emit(group, token_paths, partitions, length, keep_one, scratch, budget)
+        paths, emitted = _emit_there(group, token_paths, partitions, length, keep_one, scratch, budget, on_device)
         files = [ColumnFile(path) for path in paths]
         found = 0
         with MarkWriter(out_path, all_partitions, budget // MARKS_PART) as marks:
@@ -143,6 +156,26 @@ def _window_bits(group: WindowGroup) -> int:
     return group.slot_bits - (SLOTS_A_WINDOW - 1).bit_length()
 
 
+def _emit_there(
+    group: WindowGroup,
+    token_paths: Sequence[Path],
+    partitions: Sequence[int],
+    length: int,
+    keep_one: bool,
+    scratch: Path,
+    budget: int,
+    on_device: bool,
+) -> tuple[list[Path], int]:
+    if on_device:
+        try:
+            return _emit(group, token_paths, partitions, length, keep_one, scratch, budget, to_device, DEVICE_SLICES)
+        except MemoryError:
+            _log.warning(
+                "windows of group %d: the GPU's memory does not do, they are looked at on the CPU", group.number
+            )
+    return _emit(group, token_paths, partitions, length, keep_one, scratch, budget, np.asarray, 1)
+
+
 def _emit(
     group: WindowGroup,
     token_paths: Sequence[Path],
@@ -151,33 +184,39 @@ def _emit(
     keep_one: bool,
     scratch: Path,
     budget: int,
+    put: Callable[[np.ndarray], Array],
+    slices: int,
 ) -> tuple[list[Path], int]:
-    """Files of the windows that pass both filters, and their number."""
+    """Files of the windows that pass both filters, and their number.
+
+    ``put`` brings arrays to where the windows are looked at, ``slices`` of tokens at a time.
+    """
     top, second_top = window_tops(length)
-    none = np.empty(0, np.uint8)
-    first = np.zeros(max(1, 1 << (group.slot_bits - 2)), np.uint8)
-    second = np.zeros_like(first)
+    none = put(np.empty(0, np.uint8))
+    first, second = (put(np.zeros(1 << (group.slot_bits - 2), np.uint8)) for _ in range(2))
     for before, table in ((none, first), (first, second)):
         for path in token_paths:
             file = TokenFile(path)
             starts = file.document_starts()
-            for begin, tokens in file.blocks(length - 1):
+            starts_there = put(starts)
+            for begin, tokens in file.blocks(length - 1, slices):
                 document = int(np.searchsorted(starts, begin, "right")) - 1
                 count_windows(
-                    tokens, begin, starts, max(0, document), length, top, group.number, group.bits, before, table,
-                    group.slot_bits,
+                    put(tokens), begin, starts_there, max(0, document), length, top, group.number, group.bits, before,
+                    table, group.slot_bits,
                 )  # fmt: skip
-    sink = _Sink(scratch, keep_one and _has_orders(token_paths), group, budget)
+    sink = _Sink(scratch, keep_one and _has_orders(token_paths), group, budget, put, slices * EMITTED_ROWS)
     for path, partition in zip(token_paths, partitions, strict=True):
         file = TokenFile(path)
         starts, orders = file.document_starts(), file.orders()
-        for begin, tokens in file.blocks(length - 1):
+        starts_there = put(starts)
+        for begin, tokens in file.blocks(length - 1, slices):
             document = max(0, int(np.searchsorted(starts, begin, "right")) - 1)
-            at, end = begin, begin + len(tokens)
+            tokens_there, at, end = put(tokens), begin, begin + len(tokens)
             while at < end:
                 filled, at = emit_windows(
-                    tokens, begin, at, starts, document, length, top, second_top, group.number, group.bits, first,
-                    second, group.slot_bits, *sink.arrays,
+                    tokens_there, begin, at, starts_there, document, length, top, second_top, group.number, group.bits,
+                    first, second, group.slot_bits, *sink.arrays,
                 )  # fmt: skip
                 sink.take(filled, group.bits, partition, starts, orders)
     sink.flush()
@@ -191,11 +230,20 @@ def _has_orders(token_paths: Sequence[Path]) -> bool:
 class _Sink:
     """Windows on their way to scratch files."""
 
-    def __init__(self, folder: Path, ordered: bool, group: WindowGroup, budget: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ordered: bool,
+        group: WindowGroup,
+        budget: int,
+        put: Callable[[np.ndarray], Array],
+        room: int,
+    ) -> None:
         self._folder, self._names = folder, piece_columns(ordered)
         self._ordered, self._slice_bits = ordered, _slice_bits(group)
         chunk = max(2 * WINDOW_CHUNK, budget // 16 // 24 // 4)
-        self.arrays = tuple(np.empty(min(chunk, 1 << 16), np.uint64 if column < 2 else np.int64) for column in range(3))
+        kinds = (np.uint64, np.uint64, np.int64)
+        self.arrays = tuple(put(np.empty(min(chunk, room), kind)) for kind in kinds)
         # columns and their order while they are sorted
         enough = max(SORTED_ROWS, 1 << _window_bits(group) >> SORTED_SHARE_BITS)
         self._most = max(WINDOW_CHUNK, min(enough, budget // 4 // (3 * 32)))
@@ -206,7 +254,7 @@ class _Sink:
     def take(self, filled: int, bits: int, partition: int, starts: np.ndarray, orders: np.ndarray) -> None:
         if not filled:
             return
-        high, low, places = (column[:filled] for column in self.arrays)
+        high, low, places = (to_host(column[:filled]) for column in self.arrays)
         # the bits that all windows of the group share go last, so that the slices are even
         turned = high << np.uint64(bits) | (high >> np.uint64(64 - bits) if bits else np.uint64(0))
         columns = [turned, low.copy()]

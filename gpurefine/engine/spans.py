@@ -112,7 +112,7 @@ class SpanRun:
             scratch, keep_one = phases.file(f"windows-{number:06d}"), stage.keep != "none"
             arguments = (
                 WindowGroup(*group), token_paths, range(phases.partitions), stage.key_length, keep_one, paths[-1],
-                scratch, phases.task_memory, phases.partitions,
+                scratch, phases.task_memory, phases.partitions, phases.on_device,
             )  # fmt: skip
             jobs.append(phases.job(f"collide {number}", paths[-1], collide_windows, arguments, phases.device))
         phases.run("collide", jobs)

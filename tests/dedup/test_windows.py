@@ -38,13 +38,14 @@ def write(folder, parts, orders=None):
     return paths
 
 
-def marks_of(folder, paths, length, bits=0, keep_one=False, budget=MIB):
+def marks_of(folder, paths, length, bits=0, keep_one=False, budget=MIB, on_device=False):
     """(partition, token) of each mark, sorted."""
     found = []
     for number in range(1 << bits):
         group, out = WindowGroup(number, bits, 12), folder / f"marks-{number}"
         scratch = folder / "scratch"
-        collide_windows(group, paths, range(len(paths)), length, keep_one, out, scratch, budget, len(paths))
+        count = len(paths)
+        collide_windows(group, paths, range(count), length, keep_one, out, scratch, budget, count, on_device)
         assert not scratch.exists()
         found += [place for places in read_marks([out], 0) for place in places.tolist()]
     return sorted((place >> PLACE_BITS, place & ((1 << PLACE_BITS) - 1)) for place in found)
@@ -239,3 +240,28 @@ def test_what_a_killed_try_left_is_deleted(tmp_path):
     (tmp_path / "scratch" / "windows-000000").write_bytes(b"half")
     parts = [[[1, 2, 3, 1, 2, 3]]]
     assert marks_of(tmp_path, write(tmp_path, parts), 3) == [(0, 0), (0, 3)]
+
+
+@pytest.mark.parametrize("bits", [0, 1])
+def test_marks_are_the_same_from_a_device(tmp_path, cuda, monkeypatch, bits):
+    cuda()
+    monkeypatch.setattr(tokenfile, "SLICE_TOKENS", 256)
+    monkeypatch.setattr(windows, "DEVICE_SLICES", 2)
+    generator = np.random.default_rng(1)
+    parts = [[generator.integers(0, 3, size).tolist() for size in (40, 0, 700, 9)] for _ in range(2)]
+    paths = write(tmp_path, parts, [[3, 2, 1, 0], [1, 1, 1, 1]])
+    on_cpu = marks_of(tmp_path, paths, 6, bits, keep_one=True)
+    assert len(on_cpu) > 100
+    assert marks_of(tmp_path, paths, 6, bits, keep_one=True, on_device=True) == on_cpu
+
+
+def test_what_does_not_fit_a_device_is_looked_at_on_the_cpu(tmp_path, cuda, monkeypatch, caplog):
+    cuda()
+
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(windows, "to_device", full)
+    parts = [[[1, 2, 3, 1, 2, 3]]]
+    assert marks_of(tmp_path, write(tmp_path, parts), 3, on_device=True) == [(0, 0), (0, 3)]
+    assert "the GPU's memory does not do" in caplog.text
