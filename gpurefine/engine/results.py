@@ -167,7 +167,8 @@ class Run:
         return order.merge(found, on=["file", "offset"], how="left")[list(found.columns)]
 
     def explain(self, id_or_url: str) -> pd.DataFrame:
-        """Every record with this id or URL: whether it was kept, else stage, rule, value, limit and evidence.
+        """Every record with this id or URL: whether it was kept, else stage, rule, value, limit and evidence; and what
+        was cut out of its text.
 
         Raises
         ------
@@ -181,7 +182,9 @@ class Run:
         if not len(found):
             raise InputError(f"no record in {self.path} has the id or URL {id_or_url}")
         order = ["outcome", *(name for name in REMOVED_SCHEMA.names if name in found)]
-        return found.reindex(columns=order).sort_values(["file", "offset"], ignore_index=True)
+        found = found.reindex(columns=order).sort_values(["file", "offset"], ignore_index=True)
+        spans = from_arrow(self._table("spans", filter=pc.field("id").isin(found["id"].tolist())))
+        return found.assign(spans=[_told(spans, row) for row in found.itertuples()]) if len(spans) else found
 
     def _table(self, name: str, **options: Any) -> pa.Table:
         """Rows of a result folder; ``options`` choose columns and rows. Raises InputError if a file is damaged."""
@@ -212,6 +215,14 @@ class Run:
 def open_run(path: str | os.PathLike) -> Run:
     """Open the directory of a run. Raises InputError when it is none."""
     return Run(path)
+
+
+def _told(spans: pd.DataFrame, record: Any) -> str | None:
+    """How much each stage found in the text of a record; None if nothing."""
+    own = spans[(spans["file"] == record.file) & (spans["offset"] == record.offset)]
+    sizes = (own["last"] - own["first"]).groupby(own["stage"], sort=False)
+    told = [f"{stage}: {len(each)} with {each.sum():,} characters" for stage, each in sizes]
+    return "; ".join(told) or None
 
 
 def _rule_filter(rule: str | None) -> pc.Expression | None:

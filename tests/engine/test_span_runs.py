@@ -106,6 +106,16 @@ def test_spans_tell_what_was_taken(table, refine, tmp_path):
             assert left == texts()[number]
 
 
+def test_explaining_a_page_tells_its_spans(table, refine, tmp_path):
+    run = refine(table, tmp_path / "run", keep="first")
+    spans = run.spans()
+    own = spans[spans["id"] == spans["id"].iloc[0]]
+    told = run.explain(own["id"].iloc[0])["spans"].tolist()
+    assert told == [f"Lines: {len(own)} with {(own['last'] - own['first']).sum()} characters"]
+    without = next(f"<urn:{number}>" for number in range(COUNT) if f"<urn:{number}>" not in set(spans["id"]))
+    assert "spans" not in run.explain(without).columns
+
+
 def test_results_depend_on_neither_partitions_nor_order_nor_memory(table, refine, tmp_path):
     one = refine(table, tmp_path / "one", size=1 << 20, keep="random")
     assert len(one.manifest["steps"][0]["partitions"]) == 1
