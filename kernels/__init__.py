@@ -19,6 +19,7 @@ from gpurefine.kernels.cpu.gpt2 import (
     last_pairs,
 )
 from gpurefine.kernels.cpu.lanes import LANES
+from gpurefine.kernels.cpu.linekeys import CASE_IGNORABLE, CASED, STRIPPED
 from gpurefine.kernels.cpu.minhash import minima
 from gpurefine.kernels.cpu.normalise import normalise_text
 from gpurefine.kernels.cpu.numbersets import (
@@ -41,6 +42,7 @@ from gpurefine.kernels.sides import (
     character_units,
     count_windows,
     emit_windows,
+    line_keys,
     shingle_hashes,
     text_statistics,
     word_units,
@@ -49,10 +51,13 @@ from gpurefine.kernels.sides import (
 __all__ = [
     "ALL_COPIES_FIELDS",
     "BITMAP_BITS",
+    "CASED",
+    "CASE_IGNORABLE",
     "EMPTY",
     "FIELDS",
     "LANES",
     "LONGEST_TOKEN",
+    "STRIPPED",
     "WINDOW_CHUNK",
     "BytePairs",
     "all_copies_statistics",
@@ -73,6 +78,7 @@ __all__ = [
     "flatten",
     "gpt2_tokens",
     "last_pairs",
+    "line_keys",
     "link_band_keys",
     "link_equal_keys",
     "list_copies",

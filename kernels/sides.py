@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpurefine.kernels.cpu import minhash, shingles, stats, windows
+from gpurefine.kernels.cpu import linekeys, minhash, shingles, stats, windows
+from gpurefine.kernels.cpu.grouping import read_only
 from gpurefine.kernels.cuda import minhash as cuda_minhash
 from gpurefine.kernels.cuda import shingles as cuda_shingles
 from gpurefine.kernels.cuda import stats as cuda_stats
@@ -81,3 +82,20 @@ def count_windows(tokens: Array, *arguments: Any) -> int:
 def emit_windows(tokens: Array, *arguments: Any) -> tuple[int, int]:
     """Windows of tokens that both filters let through: see ``kernels.cpu.windows.emit_windows``."""
     return (cuda_windows if on_device(tokens) else windows).emit_windows(tokens, *arguments)
+
+
+def line_keys(
+    data: Array,
+    offsets: Array,
+    classes: np.ndarray,
+    ascii_map: np.ndarray,
+    place: np.ndarray,
+    replacements: np.ndarray,
+    md5: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Keys of the lines of each text, first lines, and which are visible: see ``kernels.cpu.linekeys.line_keys``."""
+    starts = np.empty(len(offsets), np.int64)
+    linekeys.count_lines(*read_only(data, offsets), starts)
+    keys, visible = np.empty((2, starts[-1]), np.uint64), np.empty(starts[-1], bool)
+    linekeys.line_keys(data, offsets, starts, classes, ascii_map, place, replacements, md5, keys, visible)
+    return keys, starts, visible

@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from gpurefine.dedup.linespans import line_borders, pieces_of_keys, without
+from gpurefine.dedup.linespans import line_borders, with_copies, without
 from gpurefine.dedup.pieces import Edit, Pieces, Spans
 from gpurefine.documents import TEXT, Batch
-from gpurefine.frames import strings
+from gpurefine.frames import strings, text_buffers
+from gpurefine.resources.cache import Resources
 from gpurefine.stages.base import SpanStage
+from gpurefine.text.linetables import digests_of_lines, line_table, table_checksum
 from gpurefine.text.sentences import count_sentences
 
 
@@ -44,19 +46,22 @@ class Line(SpanStage):
         """The values of ``keep``."""
         return ("url", "first", "random", "none")
 
+    def provide(self, resources: Resources) -> dict[str, Any]:
+        """Nothing is fetched; the tables that decide."""
+        return {"line_table_sha256": table_checksum(line_table(str.lower))}
+
     def pieces(self, batch: Batch, tool: Any = None) -> Pieces:
         """Lines with the MD5 of their stripped, lower-cased text; blank lines have no key."""
-        rows = []
-        for text in strings(batch.frame["text"]):
-            lines = (line.strip().lower() for line in (text or "").split("\n")) if text else ()
-            rows.append([_halves(line) if line else None for line in lines])
-        return pieces_of_keys(rows)
+        data, offsets = text_buffers(batch.frame["text"])
+        keys, starts, visible = digests_of_lines(data, offsets, line_table(str.lower), md5=True)
+        return with_copies(Pieces(keys, starts, compared=visible))
 
     def owner_order(self, batch: Batch, seed: int) -> np.ndarray | None:
         """The first 64 bits of the MD5 of each URL, which order as its hexadecimal digits do."""
         if self.keep != "url":
             return super().owner_order(batch, seed)
-        return np.array([_halves(url or "")[0] for url in strings(batch.frame["url"])], np.uint64)
+        digests = (hashlib.md5((url or "").encode(), usedforsecurity=False) for url in strings(batch.frame["url"]))
+        return np.array([int.from_bytes(digest.digest()[:8], "big") for digest in digests], np.uint64)
 
     def edit(self, batch: Batch, spans: Spans, tool: Any = None) -> Edit:
         """The texts without their spans of lines."""
@@ -75,8 +80,3 @@ class Line(SpanStage):
             characters += own
         limits = np.full(len(batch), float(self.min_sentences))
         return Edit(pa.array(texts, TEXT), np.array(characters, np.int64).reshape(-1, 2), rules, values, limits)
-
-
-def _halves(text: str) -> tuple[int, int]:
-    digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()
-    return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,20 +17,28 @@ def pieces_of_keys(rows: Sequence[Sequence[tuple[int, int] | None]]) -> Pieces:
     ----------
     rows : of each document, of each piece the two halves of its key, or None for a piece that has none
     """
-    counts = [len(row) for row in rows]
     flat = [key for row in rows for key in row]
-    again = np.zeros(len(flat), bool)
-    place = 0
-    for row in rows:
-        seen: set[tuple[int, int]] = set()
-        for key in row:
-            if key is not None:
-                again[place] = key in seen
-                seen.add(key)
-            place += 1
     keys = np.array([key or (0, 0) for key in flat], np.uint64).reshape(-1, 2).T
     compared = np.array([key is not None for key in flat], bool)
-    return Pieces(keys, np.cumsum([0, *counts]), compared, again)
+    return with_copies(Pieces(keys, np.cumsum([0, *map(len, rows)]), compared))
+
+
+def with_copies(pieces: Pieces) -> Pieces:
+    """Pieces with ``again``, from their keys and from what is compared of them."""
+    assert pieces.keys is not None
+    high, low = pieces.keys
+    again = np.zeros(len(high), bool)
+    own = np.arange(len(high)) if pieces.compared is None else np.flatnonzero(pieces.compared)
+    # most keys occur once in all the documents: only the others are sorted by document
+    order = own[np.argsort(high[own])]
+    equal = high[order[1:]] == high[order[:-1]]
+    suspects = np.sort(order[np.append(equal, False) | np.append(False, equal)]) if len(order) else order
+    documents = np.searchsorted(pieces.starts, suspects, "right")
+    columns = documents, high[suspects], low[suspects]
+    order = np.lexsort(columns)
+    same = np.logical_and.reduce([column[order[1:]] == column[order[:-1]] for column in columns])
+    again[suspects[order[1:][same]]] = True
+    return replace(pieces, again=again)
 
 
 def line_borders(text: str) -> list[int]:

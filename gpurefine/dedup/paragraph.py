@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from gpurefine.dedup.linespans import line_borders, pieces_of_keys, without
+from gpurefine.dedup.linespans import line_borders, with_copies, without
 from gpurefine.dedup.pieces import Edit, Pieces, Spans
 from gpurefine.documents import TEXT, Batch
-from gpurefine.frames import strings
+from gpurefine.frames import strings, text_buffers
+from gpurefine.resources.cache import Resources
 from gpurefine.stages.base import SpanStage
-from gpurefine.text.ccnet import comparable_line, comparable_line_of_the_paper
+from gpurefine.text.ccnet import comparable_characters, comparable_characters_of_the_paper
+from gpurefine.text.linetables import digests_of_lines, line_table, table_checksum
 
-NORMALISERS = {"code": comparable_line, "paper": comparable_line_of_the_paper}
+NORMALISERS = {"code": comparable_characters, "paper": comparable_characters_of_the_paper}
 
 
 class Paragraph(SpanStage):
@@ -37,15 +38,18 @@ class Paragraph(SpanStage):
         "without accents and punctuation (`paper`)",
     )
 
+    def provide(self, resources: Resources) -> dict[str, Any]:
+        """Nothing is fetched; the tables that decide."""
+        return {"line_table_sha256": table_checksum(line_table(NORMALISERS[self.normalizer]))}
+
     def pieces(self, batch: Batch, tool: Any = None) -> Pieces:
         """Lines with their hashes, of 64 bits in the high half of a key."""
-        normalise = NORMALISERS[self.normalizer]
-        rows = []
-        for text in strings(batch.frame["text"]):
-            lines = text.split("\n") if text else []
-            digests = (hashlib.sha1(normalise(line).encode(), usedforsecurity=False).digest()[:8] for line in lines)
-            rows.append([(int.from_bytes(digest, "little"), 0) for digest in digests])
-        return pieces_of_keys(rows)
+        data, offsets = text_buffers(batch.frame["text"])
+        keys, starts, _ = digests_of_lines(data, offsets, line_table(NORMALISERS[self.normalizer]), md5=False)
+        # CCNet reads them as they lie in memory
+        keys[0].byteswap(inplace=True)
+        keys[1] = 0
+        return with_copies(Pieces(keys, starts))
 
     def edit(self, batch: Batch, spans: Spans, tool: Any = None) -> Edit:
         """The texts without their spans of lines; the value of a removal is the number of lines that went."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-
-from gpurefine.text.sentences import without_categories
+from itertools import repeat
 
 #: The typographic and full-width marks that the code removes.
 MARKS = (
@@ -21,9 +20,25 @@ def comparable_line(line: str) -> str:
 
     Accents, ASCII punctuation and inner blanks stay.
     """
-    return _DIGIT.sub("0", line.strip().lower()).translate(_GONE)
+    return comparable_characters(line.strip())
 
 
 def comparable_line_of_the_paper(line: str) -> str:
     """As section 3.2 has it: also without accents, and without all punctuation of Unicode."""
-    return unicodedata.normalize("NFD", comparable_line(line)).translate(without_categories("Mn", "P"))
+    return comparable_characters_of_the_paper(line.strip())
+
+
+def comparable_characters(text: str) -> str:
+    """What ``comparable_line`` makes of a line that is stripped."""
+    return _DIGIT.sub("0", text.lower()).translate(_GONE)
+
+
+def comparable_characters_of_the_paper(text: str) -> str:
+    """What ``comparable_line_of_the_paper`` makes of a line that is stripped; NFD is that of each character."""
+    characters = []
+    for part in map(unicodedata.normalize, repeat("NFD"), comparable_characters(text)):
+        for character in part:
+            category = unicodedata.category(character)
+            if category != "Mn" and category[0] != "P":
+                characters.append(character)
+    return "".join(characters)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import gpurefine
 from gpurefine.config import dedup_kind, find_stage
-from gpurefine.dedup.linespans import line_borders, without
+from gpurefine.dedup.linespans import line_borders, pieces_of_keys, without
 from gpurefine.documents import Batch
 from gpurefine.frames import string_column
 from gpurefine.text.ccnet import MARKS, comparable_line, comparable_line_of_the_paper
@@ -236,3 +236,13 @@ def test_lines_that_stay_by_url_ask_for_one():
 
     with pytest.raises(InputError, match="url"):
         gpurefine.deduplicate(pd.DataFrame({"text": ["a"]}), "line")
+
+
+@given(
+    rows=st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1)) | st.none(), max_size=6), max_size=5),
+)
+def test_later_copies_inside_a_document(rows):
+    again = []
+    for row in rows:
+        again += [key is not None and key in row[:number] for number, key in enumerate(row)]
+    assert pieces_of_keys(rows).again.tolist() == again

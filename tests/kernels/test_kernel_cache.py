@@ -45,6 +45,7 @@ def test_all_kept_kernels_are_known():
         "copies": {"collisions", "scalar"},
         "numbersets": {"components", "scalar"},
         "gpt2": {"scalar", "grouping", "bytepairs", "pretokens"},
+        "linekeys": {"digests", "grouping", "normalise", "scalar"},
         "minhash": {"lanes", "minhashing"},
         "normalise": {"grouping", "scalar"},
         "origins": {"grouping", "normalise", "scalar"},
