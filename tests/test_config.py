@@ -18,7 +18,8 @@ def test_presets_load_and_name_their_stages():
         assert pipeline.description
     refinedweb = load_pipeline("refinedweb")
     assert [stage.name for stage in refinedweb.stages] == [
-        "urls", "extract", "language", "repetition", "quality", "lines", "dedup.minhash", "dedup.substring", "dedup.url",
+        "urls", "extract", "language", "repetition", "quality", "lines",
+        "dedup.minhash", "dedup.substring", "dedup.url",
     ]  # fmt: skip
 
 
