@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gpurefine.kernels.cuda import gpt2, normalise, shingles, stats, windows
+from gpurefine.kernels.cuda import gpt2, linekeys, normalise, shingles, stats, windows
 
 
 @dataclass(frozen=True)
@@ -93,4 +93,9 @@ KERNELS: list[KernelLimit] = [
     KernelLimit("windows", "count_windows", "LDG", items=1, most=190, registers=40, macros=windows.MACROS),
     KernelLimit("windows", "pass_windows", "LDG", items=1, most=185, registers=32, macros=windows.MACROS),
     KernelLimit("windows", "list_windows", "STG", items=1, most=108, registers=32, macros=windows.MACROS),
+    # a byte; a byte of a block that is hashed; a character that goes into it, most of it for what is not ASCII
+    KernelLimit("linekeys", "mark_newlines", "LDG.E.128", items=32, most=5.5, registers=32),
+    KernelLimit("linekeys", "line_keys", "SHF.L.W", items=64, most=13, registers=56, macros=linekeys.macros(md5=False)),
+    KernelLimit("linekeys", "line_keys", "LEA.HI", items=64, most=7, registers=48, macros=linekeys.macros(md5=True)),
+    KernelLimit("linekeys", "line_keys", "BSSY", items=1, most=180, registers=56, macros=linekeys.macros(md5=False)),
 ]

@@ -12,6 +12,7 @@ import numpy as np
 
 from gpurefine.kernels.cpu import linekeys, minhash, shingles, stats, windows
 from gpurefine.kernels.cpu.grouping import read_only
+from gpurefine.kernels.cuda import linekeys as cuda_linekeys
 from gpurefine.kernels.cuda import minhash as cuda_minhash
 from gpurefine.kernels.cuda import shingles as cuda_shingles
 from gpurefine.kernels.cuda import stats as cuda_stats
@@ -93,9 +94,20 @@ def line_keys(
     replacements: np.ndarray,
     md5: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Keys of the lines of each text, first lines, and which are visible: see ``kernels.cpu.linekeys.line_keys``."""
-    starts = np.empty(len(offsets), np.int64)
-    linekeys.count_lines(*read_only(data, offsets), starts)
-    keys, visible = np.empty((2, starts[-1]), np.uint64), np.empty(starts[-1], bool)
-    linekeys.line_keys(data, offsets, starts, classes, ascii_map, place, replacements, md5, keys, visible)
+    """Keys of the lines of each text, first lines, and which are visible: see ``kernels.cpu.linekeys.line_keys``.
+
+    All come back to the host, where the few lines are hashed that are too long for a thread of a device.
+    """
+    tables = classes, ascii_map, place, replacements
+    if not on_device(data):
+        starts = np.empty(len(offsets), np.int64)
+        linekeys.count_lines(*read_only(data, offsets), starts)
+        keys, visible = np.empty((2, starts[-1]), np.uint64), np.empty(starts[-1], bool)
+        linekeys.line_keys(data, offsets, starts, *tables, md5, keys, visible)
+        return keys, starts, visible
+    found = cuda_linekeys.line_keys(data, offsets, *map(constant_on_device, tables), md5)
+    keys, starts, visible, long_lines = map(to_host, found)
+    for line, begin, end in long_lines.tolist():
+        own = to_host(data[begin:end]), np.array([0, end - begin]), np.array([0, 1])
+        linekeys.line_keys(*own, *tables, md5, keys[:, line : line + 1], visible[line : line + 1])
     return keys, starts, visible

@@ -10,7 +10,7 @@
 //   characters   mark_characters, list_characters: a thread a byte, so that neighbours write beside each other
 //   shingles     hash_shingles: a thread a shingle. A block takes TILE of them, finds the documents of the first and
 //                the last by halving, and each thread only looks between those.
-#include "bytes.cuh"
+#include "bitmaps.cuh"
 #include "minhashing.cuh"
 
 #if UNIT_BITS == 16
@@ -20,29 +20,6 @@ typedef u32 unit;
 #else
 typedef u64 unit;
 #endif
-
-#define FOR_EACH(item, items) \
-    for (i64 item = (i64)blockIdx.x * blockDim.x + threadIdx.x; item < items; item += (i64)gridDim.x * blockDim.x)
-
-__device__ __forceinline__ i64 origin_of(const i64* __restrict__ offsets) {
-    return offsets[0] & ~(i64)31;
-}
-
-// Marks before a position (counted from the origin), all bitmap words together; `until` holds sums up to a word's end.
-__device__ __forceinline__ i64 marks_before(const u32* __restrict__ marks, const i64* __restrict__ until, i64 position) {
-    const u32 word = marks[position >> 5];
-    return until[position >> 5] - __popc(word) + __popc(word & ((1u << (position & 31)) - 1));
-}
-
-// The highest bit of each of sixteen bytes.
-__device__ __forceinline__ u32 high_bits(const uint4& bytes) {
-    const u32 words[4] = {bytes.x, bytes.y, bytes.z, bytes.w};
-    u32 bits = 0;
-#pragma unroll
-    for (int word = 0; word < 4; ++word)    // the product moves the bits of four bytes together
-        bits |= ((words[word] >> 7 & 0x01010101u) * 0x01020408u) >> 24 << (4 * word);
-    return bits;
-}
 
 // Mark the bytes at which documents begin or the last ends. A thread an offset; `edges` is all 0 before.
 extern "C" __global__ void mark_edges(const i64* __restrict__ offsets, i64 count, u32* __restrict__ edges) {

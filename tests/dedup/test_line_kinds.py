@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ import gpurefine
 from gpurefine.config import dedup_kind, find_stage
 from gpurefine.dedup.linespans import line_borders, pieces_of_keys, without
 from gpurefine.documents import Batch
-from gpurefine.frames import string_column
+from gpurefine.frames import from_arrow, string_column
 from gpurefine.text.ccnet import MARKS, comparable_line, comparable_line_of_the_paper
 from gpurefine.text.sentences import comparable_sentence, count_sentences, sentence_borders
 
@@ -246,3 +247,14 @@ def test_later_copies_inside_a_document(rows):
     for row in rows:
         again += [key is not None and key in row[:number] for number, key in enumerate(row)]
     assert pieces_of_keys(rows).again.tolist() == again
+
+
+@pytest.mark.parametrize("kind", ["dedup.paragraph", "dedup.line"])
+def test_lines_that_lie_on_a_device_have_the_same_keys(cudf, kind):
+    documents = pa.table({"text": pa.array(["Alpha 1.\n\u00c9\u03a3 beta\nalpha 1.", None, "", "x\n", " \nx"])})
+    stage = find_stage(kind)()
+    own = stage.pieces(Batch(from_arrow(documents, on_device=True)))
+    host = stage.pieces(Batch(from_arrow(documents)))
+    assert host.starts.tolist() == [0, 3, 3, 3, 5, 7] and host.again.any()
+    for one, other in zip(vars(own).values(), vars(host).values(), strict=True):
+        assert (one is None and other is None) or np.array_equal(one, other)
