@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from itertools import repeat
+
+from gpurefine.text.sentences import without_categories
 
 #: The typographic and full-width marks that the code removes.
 MARKS = (
@@ -35,10 +36,5 @@ def comparable_characters(text: str) -> str:
 
 def comparable_characters_of_the_paper(text: str) -> str:
     """What ``comparable_line_of_the_paper`` makes of a line that is stripped; NFD is that of each character."""
-    characters = []
-    for part in map(unicodedata.normalize, repeat("NFD"), comparable_characters(text)):
-        for character in part:
-            category = unicodedata.category(character)
-            if category != "Mn" and category[0] != "P":
-                characters.append(character)
-    return "".join(characters)
+    parts = (unicodedata.normalize("NFD", character) for character in comparable_characters(text))
+    return "".join(parts).translate(without_categories("Mn", "P"))

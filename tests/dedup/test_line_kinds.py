@@ -112,6 +112,11 @@ def test_sentences_end_where_marks_end_them(text, count):
 
 def test_sentences_are_compared_without_case_accents_punctuation_and_numbers():
     assert comparable_sentence("\u00c9t\u00e9 1999,\n the   BEST -- 3.5!") == "ete 0 the best 0"
+    # all of ASCII, alone and beside a letter that is not
+    every = "".join(map(chr, range(128)))
+    left = re.sub(r"\d+", "0", re.sub(r"[^\w\s\x00-\x1f\x7f]|_", "", every.lower()))
+    assert comparable_sentence(every) == " ".join(left.split())
+    assert comparable_sentence(every + "\u00e9") == " ".join((left + "e").split())
 
 
 words = st.sampled_from(["Alpha ran.", "beta sat.", "Gamma!", "", "  ", "GAMMA!", "delta 12.", "delta 77."])
