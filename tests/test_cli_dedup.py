@@ -77,7 +77,10 @@ def test_the_plan_knows_the_number_of_rows_and_writes_nothing(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["exakt", "0.parquet", "-o", "out"], "no kind of dedup is called 'exakt': known are exact, minhash"),
+        (
+            ["exakt", "0.parquet", "-o", "out"],
+            "no kind of dedup is called 'exakt': known are exact, line, minhash, paragraph, sentences",
+        ),
         (["exact", "0.parquet"], "name the run directory by -o"),
         (["exact", "0.parquet", "-o", "out", "--bands", "14"], "no parameter 'bands'"),
         (["exact", "0.parquet", "-o", "out", "--set", "input.text_colum=x"], "did you mean 'text_column'"),

@@ -46,6 +46,11 @@ class Line(SpanStage):
         """The values of ``keep``."""
         return ("url", "first", "random", "none")
 
+    @property
+    def on_gpu(self) -> bool:
+        """Always: lines are cut, compared and hashed where the text lies."""
+        return True
+
     def provide(self, resources: Resources) -> dict[str, Any]:
         """Nothing is fetched; the tables that decide."""
         return {"line_table_sha256": table_checksum(line_table(str.lower))}

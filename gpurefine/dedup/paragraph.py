@@ -38,6 +38,11 @@ class Paragraph(SpanStage):
         "without accents and punctuation (`paper`)",
     )
 
+    @property
+    def on_gpu(self) -> bool:
+        """Always: lines are cut, compared and hashed where the text lies."""
+        return True
+
     def provide(self, resources: Resources) -> dict[str, Any]:
         """Nothing is fetched; the tables that decide."""
         return {"line_table_sha256": table_checksum(line_table(NORMALISERS[self.normalizer]))}

@@ -97,6 +97,31 @@ def launches(monkeypatch):
     return called
 
 
+@pytest.mark.parametrize(
+    ("kind", "parameters"), [("paragraph", {}), ("line", {"min_sentences": 1}), ("substring", {"length": 10})]
+)
+def test_dedups_inside_texts_on_a_device(here, tmp_path, kind, parameters):
+    """Lines are hashed, and windows of tokens counted, where the text lies; copies and cuts are the host's."""
+    rng = np.random.default_rng(6)
+    lines = [f"Line {number} of the river, \u00c9t\u00e9 {number % 7}." for number in range(300)]
+    columns = {
+        "id": [f"d{number}" for number in range(96)],
+        "url": [f"http://a.example/{number % 90}" for number in range(96)],
+        "text": ["\n".join(rng.choice(lines, rng.integers(0, 12))) for _ in range(96)],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "table.parquet")
+    pipeline = pipeline_from_data(
+        {"name": "tables", "stages": [{f"dedup.{kind}": parameters}], "output": {"tokens": False}}
+    )
+    given = pipeline, tmp_path / "table.parquet"
+    run = gpurefine.run(*given, tmp_path / "device", quiet=True, partition_bytes=2000)
+    assert run.manifest["steps"][0]["device"] == "CPU" and run.manifest["gpu"]
+    on_cpu = gpurefine.run(*given, tmp_path / "cpu", quiet=True, backend="cpu", workers=1)
+    assert_same_results(run, on_cpu)
+    assert len(run.spans()) > 20
+    assert sorted(map(tuple, run.spans().to_numpy())) == sorted(map(tuple, on_cpu.spans().to_numpy()))
+
+
 def test_policies_and_scopes_on_a_device(here, tmp_path, monkeypatch):
     """Keys are mixed with scopes where GPU workers make them, and lengths stand in documents that lie on a device."""
     called = launches(monkeypatch)

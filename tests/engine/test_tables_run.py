@@ -373,7 +373,7 @@ def test_parameters_of_the_stage_and_of_the_pipeline():
     ):
         with pytest.raises(ConfigError, match=words):
             dedup_pipeline("exact", overrides)
-    with pytest.raises(ConfigError, match="no kind of dedup is called 'exakt': known are exact, minhash"):
+    with pytest.raises(ConfigError, match="no kind of dedup is called 'exakt': known are exact, line, "):
         dedup_pipeline("exakt")
 
 
