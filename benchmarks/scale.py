@@ -309,9 +309,9 @@ def figure_rows(kind: str, runs: list[dict[str, float]]) -> list[list[str]]:
     return rows
 
 
-def exponent(runs: list[dict[str, float]]) -> float:
-    """Of documents, in seconds = constant * documents ** exponent: the slope of a line through the logarithms."""
-    documents, seconds = (np.log([run[name] for run in runs]) for name in ("documents", "steps"))
+def exponent(runs: list[dict[str, float]], figure: str) -> float:
+    """Of documents, in figure = constant * documents ** exponent: the slope of a line through the logarithms."""
+    documents, seconds = (np.log([run[name] for run in runs]) for name in ("documents", figure))
     return float(np.polyfit(documents, seconds, 1)[0]) if len(runs) > 1 else float("nan")
 
 
@@ -339,7 +339,8 @@ def main() -> None:
         *describe(),
         "",
         f"`gpurefine dedup {options.kind}` ({SETTINGS[options.kind]}), --memory {options.memory} "
-        f"--workers {options.workers}. Seconds grow with documents to the power of {exponent(runs):.3f}.",
+        f"--workers {options.workers}. Seconds grow with documents to the power of {exponent(runs, 'steps'):.3f}, "
+        f"seconds of processors to that of {exponent(runs, 'processor'):.3f}.",
         "",
         *markdown(
             ["", *(f"{count:,} documents" for count in options.documents), "last / first"],

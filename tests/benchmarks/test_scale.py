@@ -50,7 +50,7 @@ def test_the_plan_is_read(scale):
 
 def test_the_exponent_is_that_of_a_power(scale):
     runs = [{"documents": count, "steps": 3 * count**1.2} for count in (10, 100, 5000)]
-    assert scale.exponent(runs) == pytest.approx(1.2)
+    assert scale.exponent(runs, "steps") == pytest.approx(1.2)
 
 
 def test_what_two_documents_share_is_a_share_of_tokens(scale):
