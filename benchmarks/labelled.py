@@ -50,6 +50,8 @@ from gpurefine.stages.base import DedupStage
 
 #: Bands and rows: RefinedWeb's, FineWeb's, NeMo Curator's.
 SETTINGS = [(450, 20), (14, 8), (20, 13)]
+#: The same with similarities verified, at thresholds of 0.8.
+VERIFIED = [(450, 20, "jaccard"), (450, 20, "jaccard+edit"), (14, 8, "jaccard"), (14, 8, "jaccard+edit")]
 #: Other families of hash functions that the formula is compared with.
 FAMILIES = 20
 #: Bins of similarity, finest where the curves are steep.
@@ -87,9 +89,14 @@ def exact_sets(texts: list[str], shingle: str) -> list[frozenset]:
 
 def clusters(frame: pd.DataFrame, stage: DedupStage) -> np.ndarray:
     """Our clusters as labels; a document without a duplicate is alone."""
-    parameters = stage.model_dump(include={"bands", "rows", "shingle"})
+    parameters = stage.model_dump(include={"bands", "rows", "shingle", "verify"})
     found = gpurefine.deduplicate(frame[["id", "text"]], "minhash", **parameters)["cluster"]
     return labels((row,) if pd.isna(name) else name for row, name in enumerate(found))
+
+
+def name_of(stage: DedupStage) -> str:
+    """What a column is called."""
+    return f"{stage.bands} x {stage.rows}{'' if stage.verify == 'none' else f', {stage.verify}'}"
 
 
 def news_rows(news: Labelled, stages: list[DedupStage]) -> list[list[str]]:
@@ -103,7 +110,7 @@ def news_rows(news: Labelled, stages: list[DedupStage]) -> list[list[str]]:
 
 def page_rows(pages: Labelled, stages: list[DedupStage], show: int) -> list[list[str]]:
     """Crawled pages: pairs of one cluster, and what those are that differ from the truth."""
-    order = ("removed", "precision", "recall", "wrong", "words", "missed", "precision here", "recall here")
+    order = ("removed", "precision", "recall", "ari", "wrong", "words", "missed", "precision here", "recall here")
     rows = {name: [name] for name in order}
     words = shingle_sets(pages.texts, label_words)
     true = pairs_of(pages.true)
@@ -116,18 +123,20 @@ def page_rows(pages: Labelled, stages: list[DedupStage], show: int) -> list[list
         rows["removed"].append(str(len(cluster) - len(set(cluster.tolist()))))
         rows["precision"].append(f"{len(found & true) / max(len(found), 1):.4f}")
         rows["recall"].append(f"{len(found & true) / len(true):.4f}")
+        rows["ari"].append(f"{adjusted_rand_index(cluster, pages.true):.4f}")
         rows["wrong"].append(by_bin(pages.similarity(wrong)))
         rows["words"].append(by_bin(by_words))
         rows["missed"].append(by_bin(pages.similarity(missed)))
         rows["precision here"].append(f"{len(found & here) / max(len(found), 1):.4f}")
         rows["recall here"].append(f"{len(found & here) / len(here):.4f}")
         for kind, pairs in (("joined, not in the truth", wrong), ("in the truth, not joined", missed)):
-            show_pairs(pages, pairs[:show], f"{stage.bands} x {stage.rows}, {kind}")
+            show_pairs(pages, pairs[:show], f"{name_of(stage)}, {kind}")
     removable = len(pages.true) - len(set(pages.true.tolist()))
     names = {
         "removed": f"crawled pages: removed ({removable} by the truth)",
         "precision": f"crawled pages: precision of pairs ({len(true)} true ones)",
         "recall": "crawled pages: recall of pairs",
+        "ari": "crawled pages: adjusted Rand index",
         "wrong": "pairs beyond the truth, by similarity of what is hashed",
         "words": "the same by the similarity of the truth",
         "missed": "pairs missed, by similarity of what is hashed",
@@ -230,6 +239,7 @@ def largest_difference(edits: Labelled, stage: MinHash) -> float:
 def section(folder: Path, shingle: str, show: int) -> list[str]:
     """All measures with one kind of shingle, as Markdown."""
     stages = [MinHash(bands=bands, rows=rows, shingle=shingle) for bands, rows in SETTINGS]
+    verified = [MinHash(bands=bands, rows=rows, shingle=shingle, verify=verify) for bands, rows, verify in VERIFIED]
     news, pages, edits, extractors = (
         load(folder / f"{name}.parquet", column, shingle)
         for name, column in (
@@ -239,12 +249,14 @@ def section(folder: Path, shingle: str, show: int) -> list[str]:
             ("extractors_181", "cluster"),
         )
     )
-    rows = news_rows(news, stages) + page_rows(pages, stages, show) + extractor_rows(extractors, stages)
+    tables = []
+    for some in (stages, verified):
+        rows = news_rows(news, some) + page_rows(pages, some, show) + extractor_rows(extractors, some)
+        tables += [*markdown(["bands x rows", *map(name_of, some)], rows), ""]
     return [
         f"## Shingles `{shingle}`",
         "",
-        *markdown(["bands x rows", *(f"{bands} x {rows}" for bands, rows in SETTINGS)], rows),
-        "",
+        *tables,
         "Share of pairs (base, variant) caught by an equal key in some band, beside the formula's, and their "
         "difference in standard deviations:",
         "",

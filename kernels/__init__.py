@@ -6,9 +6,11 @@ and ``sides`` picks between two of one name by where the arrays are.
 
 from gpurefine.kernels.cpu.all_copies import ALL_COPIES_FIELDS, all_copies_statistics
 from gpurefine.kernels.cpu.band_collisions import link_band_keys
+from gpurefine.kernels.cpu.candidates import enter_hubs, list_candidates
 from gpurefine.kernels.cpu.collisions import EMPTY, link_equal_keys
 from gpurefine.kernels.cpu.components import flatten, unite
 from gpurefine.kernels.cpu.copies import enter_copies, list_copies
+from gpurefine.kernels.cpu.editdistance import edit_distances
 from gpurefine.kernels.cpu.gpt2 import (
     LONGEST_TOKEN,
     BytePairs,
@@ -18,6 +20,7 @@ from gpurefine.kernels.cpu.gpt2 import (
     gpt2_tokens,
     last_pairs,
 )
+from gpurefine.kernels.cpu.jaccard import count_shared, sort_sets
 from gpurefine.kernels.cpu.lanes import LANES
 from gpurefine.kernels.cpu.linekeys import CASE_IGNORABLE, CASED, STRIPPED
 from gpurefine.kernels.cpu.minhash import minima
@@ -69,11 +72,14 @@ __all__ = [
     "characters_of_normalised",
     "count_gpt2_tokens",
     "count_members",
+    "count_shared",
     "count_tags",
     "count_windows",
+    "edit_distances",
     "emit_windows",
     "empty_lines",
     "enter_copies",
+    "enter_hubs",
     "enter_numbers",
     "flatten",
     "gpt2_tokens",
@@ -81,6 +87,7 @@ __all__ = [
     "line_keys",
     "link_band_keys",
     "link_equal_keys",
+    "list_candidates",
     "list_copies",
     "list_members",
     "list_spans",
@@ -90,6 +97,7 @@ __all__ = [
     "place_bitmaps",
     "rank_members",
     "shingle_hashes",
+    "sort_sets",
     "text_statistics",
     "unite",
     "unite_numbers",

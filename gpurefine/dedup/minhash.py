@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gpurefine.dedup import curve
+from gpurefine.dedup.accepting import Thresholds, threshold_problem
 from gpurefine.dedup.permutations import FAMILY_VERSION, Permutations, permutations
 from gpurefine.documents import Batch
 from gpurefine.frames import text_buffers
-from gpurefine.kernels import band_keys
+from gpurefine.kernels import band_keys, shingle_hashes
 from gpurefine.kernels.cuda.device import on_device, to_host
 from gpurefine.kernels.cuda.minhash import MOST_ROWS
 from gpurefine.resources.cache import Resources
@@ -38,8 +39,10 @@ class MinHash(DedupStage):
     and every 5 consecutive tokens are a shingle. Two documents with Jaccard similarity s of their sets of shingles
     agree in the minimum of one hash function with probability s, and collide when they agree in all 20 rows of at
     least one of 450 bands: with probability 1 - (1 - s^20)^450, which is 76 % at s = 0.75 and 99.5 % at 0.8. Clusters
-    are connected components of collisions; no similarity is verified. A text of fewer than 5 tokens is one shingle of
-    all its tokens; a text without tokens collides with none and stays.
+    are connected components of collisions; no similarity is verified, unless ``verify`` asks for it: then documents
+    that collide are compared, at most 8 comparisons a document, and clusters are components of the pairs that are
+    similar enough. A text of fewer than 5 tokens is one shingle of all its tokens; a text without tokens collides with
+    none and stays.
 
     Section 3.3 of the paper says "20 buckets of 450 hashes"; only 450 bands of 20 rows give the figures of G.3.1.
     """
@@ -60,11 +63,29 @@ class MinHash(DedupStage):
         "blank", description="what normalising makes of punctuation and symbols"
     )
     hash_seed: int = Field(1, ge=0, lt=1 << 64, description="picks the hash functions")
+    verify: Literal["none", "jaccard", "jaccard+edit"] = Field(
+        "none",
+        description="what documents that collide must exceed to be duplicates: nothing, `jaccard`, or both thresholds",
+    )
+    jaccard: float = Field(
+        0.8, description="with `verify`, the Jaccard similarity of the sets of shingles, from 0.5 to 1"
+    )
+    edit: float = Field(
+        0.8, description="with `verify`, the edit similarity of the units: 1 - distance / length of the longer text"
+    )
 
     @field_validator("shingle")
     @classmethod
     def _shingle_is_known(cls, value: str) -> str:
         parse_shingle(value)
+        return value
+
+    @field_validator("jaccard", "edit")
+    @classmethod
+    def _threshold_is_scored(cls, value: float, info: ValidationInfo) -> float:
+        problem = threshold_problem(str(info.field_name), value)
+        if problem:
+            raise ValueError(problem)
         return value
 
     @model_validator(mode="after")
@@ -86,6 +107,18 @@ class MinHash(DedupStage):
     def key_bands(self) -> int:
         """As many keys a document as there are bands."""
         return self.bands
+
+    @property
+    def thresholds(self) -> Thresholds | None:
+        """As ``verify`` says."""
+        if self.verify == "none":
+            return None
+        return Thresholds(self.jaccard, self.edit if self.verify == "jaccard+edit" else None)
+
+    @property
+    def shingle_units(self) -> int:
+        """Units a shingle."""
+        return parse_shingle(self.shingle)[1]
 
     @property
     def on_gpu(self) -> bool:
@@ -113,12 +146,27 @@ class MinHash(DedupStage):
 
     def keys(self, batch: Batch, tool: MinHashTool) -> np.ndarray:
         """Band keys: uint64, (bands, n). Two different bands of minima get one key with probability 2**-64."""
+        return self._keys(batch, tool, [])
+
+    def keys_and_units(self, batch: Batch, tool: MinHashTool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Band keys, and the units that are shingled."""
+        groups: list[tuple[np.ndarray, np.ndarray]] = []
+        keys = self._keys(batch, tool, groups)
+        units = np.concatenate([units for units, _ in groups]) if groups else np.empty(0, np.uint16)
+        sizes = np.concatenate([np.empty(0, np.int64), *(np.diff(starts) for _, starts in groups)])
+        return keys, units, np.concatenate([[0], np.cumsum(sizes)])
+
+    def _keys(self, batch: Batch, tool: MinHashTool, groups: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """Band keys; units of each group of documents go to ``groups`` where they are wanted."""
         data, offsets = text_buffers(batch.frame["text"])
         group_bytes = DEVICE_GROUP_BYTES if on_device(data) else GROUP_BYTES
         keys = np.empty((self.bands, len(batch)), np.uint64)
         family = tool.permutations
         for first, last in _groups(to_host(offsets), group_bytes):
-            shingles, starts = tool.shingler.shingles(data, offsets[first : last + 1])
+            units, starts = tool.shingler.units(data, offsets[first : last + 1])
+            if self.thresholds is not None:
+                groups.append((to_host(units), to_host(starts)))
+            shingles, starts = shingle_hashes(units, starts, tool.shingler.n)
             band_keys(
                 shingles, starts, family.multipliers, family.increments, self.bands, self.rows, keys[:, first:last]
             )

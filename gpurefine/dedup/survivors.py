@@ -35,13 +35,14 @@ CLUSTER_SCHEMA = pa.schema(
         pa.field("evidence", TEXT),
     ]
 )
-#: members counts the whole cluster, its survivor included.
+#: members counts the whole cluster, its survivor included; similarity is of a verified dedup, else null.
 REMOVAL_SCHEMA = pa.schema(
     [
         pa.field("document", pa.uint64(), False),
         pa.field("cluster", TEXT),
         pa.field("survivor", TEXT),
         pa.field("members", pa.int64()),
+        pa.field("similarity", pa.float64()),
     ]
 )
 
@@ -89,6 +90,7 @@ def choose(
     removals_path: Path,
     evidence: str = "exact",
     keep: str = "random",
+    verified: bool = False,
 ) -> dict[str, int]:
     """Choose the survivors of a range of clusters and write who was in them and who must leave.
 
@@ -100,6 +102,7 @@ def choose(
     removals_path : Parquet file of ``REMOVAL_SCHEMA``, in runs sorted by document
     evidence : why the members collided, for the clusters
     keep : the policy; with a rank, ``gather_members`` was told its column
+    verified : whether members have ``accepting.SIMILARITIES``, which are evidence too
 
     Returns
     -------
@@ -118,16 +121,19 @@ def choose(
     survivor_ids = survivors["id"].combine_chunks()
     survivor_documents = np.asarray(survivors["document"])
     counts = {"clusters": len(roots), "members": int(members.sum()), "removals": int(members.sum()) - len(roots)}
-    columns = ["root", "document", "id", "file", "offset"]
+    similarities = ["jaccard", "edit"] if verified else []
+    columns = ["root", "document", "id", "file", "offset", *similarities]
     with TableWriter(clusters_path, CLUSTER_SCHEMA) as writer, _RemovalWriter(removals_path) as removals:
         for table, places in _members_of(member_paths, root_range, roots, columns):
             ids = survivor_ids.take(pa.array(places))
-            why = pa.repeat(pa.scalar(evidence, TEXT), len(places))
+            why = _evidence(evidence, table) if verified else pa.repeat(pa.scalar(evidence, TEXT), len(places))
             writer.write(pa.table([ids, table["id"], ids, table["file"], table["offset"], why], schema=CLUSTER_SCHEMA))
             documents = np.asarray(table["document"])
             leaves = documents != survivor_documents[places]
             gone = ids.filter(pa.array(leaves))
-            removals.add(pa.table([documents[leaves], gone, gone, members[places[leaves]]], schema=REMOVAL_SCHEMA))
+            similarity = table["jaccard"].filter(pa.array(leaves)) if verified else pa.nulls(len(gone), pa.float64())
+            columns_of_gone = [documents[leaves], gone, gone, members[places[leaves]], similarity]
+            removals.add(pa.table(columns_of_gone, schema=REMOVAL_SCHEMA))
         writer.close(counts)
         removals.close(counts)
     return counts
@@ -153,6 +159,13 @@ def read_removals(removal_paths: Sequence[Path], partition: int) -> pa.Table:
     ]
     removals = pa.concat_tables([REMOVAL_SCHEMA.empty_table(), *tables])
     return removals.sort_by("document").combine_chunks()
+
+
+def _evidence(kind: str, members: pa.Table) -> pa.Array:
+    """Why members collided, with the similarities that made them members."""
+    pairs = zip(members["jaccard"].to_pylist(), members["edit"].to_pylist(), strict=True)
+    return pa.array([f"{kind}, jaccard {one:.4f}{'' if other is None else f', edit {other:.4f}'}"
+                     for one, other in pairs], TEXT)  # fmt: skip
 
 
 def _roots(member_paths: Sequence[Path], root_range: tuple[int, int]) -> Iterator[np.ndarray]:

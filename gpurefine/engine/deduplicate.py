@@ -19,6 +19,7 @@ from gpurefine.dedup.survivors import choose, plan_choice
 from gpurefine.engine.phases import PARTITIONS_A_JOB, Phases
 from gpurefine.engine.plan import task_memory
 from gpurefine.engine.store import RunStore
+from gpurefine.engine.verify import Verification
 from gpurefine.errors import RunError
 from gpurefine.write import read_counts, read_footer
 
@@ -55,16 +56,18 @@ class DedupRun:
         return self.phases.repairing(lambda: self._find(state, save))
 
     def _find(self, state: dict[str, Any], save: Callable[[], None]) -> dict[str, int]:
-        phases = self.phases
+        phases, thresholds = self.phases, self.phases.dedup.thresholds
+        verification = None if thresholds is None else Verification(phases, thresholds)
         key_paths = phases.join(state, save)
-        edges = self._collide(key_paths, state, save)
+        find_edges = self._collide if verification is None else verification.edges
+        edges = find_edges(key_paths, state, save)
         labels = phases.file("labels.parquet")
         # this one runs alone
         alone = task_memory(phases.context.memory, 1)
         phases.run(
             "connect", [phases.job("connect", labels, connect, (edges, labels, alone, phases.on_device), phases.device)]
         )
-        members = self._gather(labels)
+        members = self._gather(labels) if verification is None else verification.members(labels, state)
         found = self._choose(members, state, save)
         labelled = read_counts(labels)["documents"]
         if found["duplicates"] + found["clusters"] != labelled:
@@ -117,7 +120,8 @@ class DedupRun:
             removals.append(phases.file(f"removals-{number:06d}.parquet"))
             clusters[-1].parent.mkdir(parents=True, exist_ok=True)
             evidence, keep = phases.dedup.evidence, phases.dedup.keep
-            arguments = (list(members), tuple(roots), clusters[-1], removals[-1], evidence, keep)
+            verified = phases.dedup.thresholds is not None
+            arguments = (list(members), tuple(roots), clusters[-1], removals[-1], evidence, keep, verified)
             # the removals are written after the clusters, so they say that both are there
             jobs.append(phases.job(f"choose {number}", removals[-1], choose, arguments))
         phases.run("choose", jobs)

@@ -71,10 +71,14 @@ class Removals:
     paths : all tables of removals
     source : the partition
     keep_text : whether removals carry texts
+    threshold : of the similarity that a verified dedup tells instead of the size of the cluster
     """
 
-    def __init__(self, name: str, paths: Sequence[str], source: int, keep_text: bool) -> None:
+    def __init__(
+        self, name: str, paths: Sequence[str], source: int, keep_text: bool, threshold: float | None = None
+    ) -> None:
         self._name, self._keep_text = name, keep_text
+        self._measure, self._limit = ("members", 1.0) if threshold is None else ("similarity", threshold)
         self._table = read_removals([Path(path) for path in paths], source)
         documents = np.asarray(self._table["document"], dtype=np.uint64)
         self._rows = (documents & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
@@ -88,8 +92,8 @@ class Removals:
         said = {
             "stage": pa.repeat(self._name, len(cut)),
             "rule": pa.repeat("duplicate", len(cut)),
-            "value": cut["members"],
-            "limit": pa.repeat(1.0, len(cut)),
+            "value": cut[self._measure],
+            "limit": pa.repeat(self._limit, len(cut)),
             "cluster": cut["cluster"],
             "survivor": cut["survivor"],
         }

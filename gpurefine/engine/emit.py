@@ -20,6 +20,7 @@ from gpurefine.dedup.piecekeys import PieceKeyWriter
 from gpurefine.dedup.pieces import Pieces
 from gpurefine.dedup.scopes import scope_hashes, scoped_keys
 from gpurefine.dedup.tokenfile import TokenWriter
+from gpurefine.dedup.unitfile import UnitWriter
 from gpurefine.devices import BATCH_TEXT
 from gpurefine.documents import DOCUMENT_SCHEMA, Batch
 from gpurefine.engine.fitting import in_fitting_pieces
@@ -73,6 +74,8 @@ def empty_documents(path: Path) -> None:
 def emitted_files(dedup: DedupStage, store: RunStore, step: int, partition: int) -> tuple[Path, ...]:
     """What a partition of a step leaves for the dedup behind it; the key file comes last."""
     keys = store.keys(step, partition)
+    if dedup.thresholds is not None:
+        return store.units(step, partition), keys
     return (store.pieces(step, partition), keys) if isinstance(dedup, SpanStage) and not dedup.of_tokens else (keys,)
 
 
@@ -94,12 +97,15 @@ class KeyCollector:
     ):
         self._dedup, self._tools, self._seed = dedup, tools, seed
         self.paths = () if dedup is None else emitted_files(dedup, store, step, partition)
+        self._units: UnitWriter | None = None
         self._writer: KeyWriter | BandKeyWriter | PieceKeyWriter | TokenWriter | None = None
         if dedup is None:
             return
         key_path = self.paths[-1]
         if not isinstance(dedup, SpanStage):
             self._writer = open_key_writer(key_path, dedup.key_columns, dedup.key_bands, partition)
+            if dedup.thresholds is not None:
+                self._units = UnitWriter(self.paths[0])
         elif dedup.of_tokens:
             self._writer = TokenWriter(key_path, ordered=has_order(dedup))
         else:
@@ -117,11 +123,13 @@ class KeyCollector:
                 else:
                     self._writer.add(pieces, order)
             return
-        for keys in keys_in_pieces(self._dedup, batch, tool):
+        for keys in keys_in_pieces(self._dedup, batch, tool, units=self._units):
             self._writer.add(keys)
 
     def close(self) -> None:
         """Write what is held and finish the file."""
+        if self._units is not None:
+            self._units.close()
         if self._writer is not None:
             self._writer.close()
 
@@ -129,22 +137,30 @@ class KeyCollector:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        if self._writer is not None:
-            self._writer.__exit__(*error)
+        for writer in (self._units, self._writer):
+            if writer is not None:
+                writer.__exit__(*error)
 
 
-def keys_in_pieces(dedup: DedupStage, batch: Batch, tool: Any, scope: str | None = None) -> Iterator[np.ndarray]:
+def keys_in_pieces(
+    dedup: DedupStage, batch: Batch, tool: Any, scope: str | None = None, units: UnitWriter | None = None
+) -> Iterator[np.ndarray]:
     """Keys of a batch, mixed with its scopes, uint64 (columns or bands, n) each, in pieces that fit where it lies.
 
     The scope is the column ``scope`` of the batch, by default that of the stage. Documents without it have null there.
+    Units of the texts go to ``units``, where there is one.
     """
     column = scope or dedup.scope
 
-    def keys(piece: Batch) -> np.ndarray:
+    def keys(piece: Batch) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         values = piece.frame[column] if column in piece.frame.columns else None
-        return scoped_keys(dedup.keys(piece, tool), values, dedup.key_bands)
+        found, *compared = (dedup.keys(piece, tool),) if units is None else dedup.keys_and_units(piece, tool)
+        return scoped_keys(found, values, dedup.key_bands), tuple(compared)
 
-    return in_fitting_pieces(keys, batch)
+    for found, compared in in_fitting_pieces(keys, batch):
+        if units is not None:
+            units.add(*compared)
+        yield found
 
 
 def has_order(dedup: SpanStage) -> bool:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gpurefine.dedup.candidates import hub_passes
 from gpurefine.dedup.collisions import BAND_TASKS, CollisionTask, plan_collisions
 from gpurefine.dedup.components import BYTES_A_DOCUMENT as LABEL_BYTES
 from gpurefine.dedup.keys import SLICES
 from gpurefine.engine.estimate_spans import estimate_spans
+from gpurefine.engine.estimate_verify import estimate_verification
 from gpurefine.engine.phases import joined_bytes
 from gpurefine.engine.plan import MIDDLE_PARTITION, REFINED_FILE, cut_steps, first_partitions, task_memory
 from gpurefine.engine.run import Prepared
@@ -75,7 +77,12 @@ def estimate_lines(prepared: Prepared, backend: Backend) -> Iterator[str]:
             tasks = _collide_tasks(step.dedup_after, records, budget, prepared.workers)
             yield from _dedup_lines(step.dedup_after, records, max(1, count), budget, prepared.memory, tasks)
             # joined key files stand beside those they were made of
-            largest = max(largest, 2 * _key_bytes(step.dedup_after) + BYTES_AN_EDGE * len(tasks))
+            work_bytes = 2 * _key_bytes(step.dedup_after) + BYTES_AN_EDGE * len(tasks)
+            if step.dedup_after.thresholds is not None:
+                verification = estimate_verification(prepared, step.dedup_after, len(tasks))
+                yield verification.line
+                work_bytes += verification.work_bytes
+            largest = max(largest, work_bytes)
     parts = f"{BYTES_A_DOCUMENT:,} bytes of text" + (f", up to {largest:,} of keys and edges" if largest else "")
     disk = _size(records * (BYTES_A_DOCUMENT + largest))
     yield f"disk: some {disk} in work/ while it runs, if every {page} were kept ({parts} each)"
@@ -115,6 +122,9 @@ def _dedup_lines(
     """What a dedup of at most so many documents writes, reads and holds."""
     key_bytes = _key_bytes(dedup)
     passes = max((task.passes for task in tasks), default=1)
+    if dedup.thresholds is not None:
+        # once for the hubs, once for those that have them
+        passes = 2 * hub_passes(documents, budget)
     joined = partitions > 1 and key_bytes * documents / partitions < joined_bytes(dedup) / 2
     times = "once" if passes == 1 else f"{passes} times"
     yield (

@@ -106,7 +106,7 @@ def _stored_keys(
 
 def pieces_a_document(prepared: Prepared, stage: SpanStage) -> tuple[float, str]:
     """Mean pieces a document, and where the number is from."""
-    texts = _sample(prepared)
+    texts = sample_texts(prepared)
     counted = 0
     found = 0
     tools = StageTools(prepared.resources, prepared.provided)
@@ -121,13 +121,11 @@ def pieces_a_document(prepared: Prepared, stage: SpanStage) -> tuple[float, str]
     return (ASSUMED_TOKENS if stage.of_tokens else ASSUMED_LINES), "assumed"
 
 
-def _sample(prepared: Prepared) -> Iterator[Batch]:
-    """The first texts of the first table that has some; none of WARC files."""
+def sample_texts(prepared: Prepared, texts: int = SAMPLE_TEXTS) -> Iterator[Batch]:
+    """So many of the first texts of the first table that has some; none of WARC files."""
     for file in prepared.inputs:
         rows = count_rows(file) if file.kind == "parquet" else 0
         if rows:
-            tables = read_table(
-                file, 0, min(rows, SAMPLE_TEXTS), prepared.pipeline.input, prepared.others, SplitCounts()
-            )
+            tables = read_table(file, 0, min(rows, texts), prepared.pipeline.input, prepared.others, SplitCounts())
             yield from (Batch(from_arrow(table)) for table in tables)
             return

@@ -20,6 +20,7 @@ from gpurefine.dedup.hashing import text_digests
 from gpurefine.dedup.keys import open_key_writer
 from gpurefine.dedup.members import METADATA
 from gpurefine.dedup.policies import has_rank, sort_keys, text_lengths
+from gpurefine.dedup.unitfile import UnitWriter
 from gpurefine.documents import Batch
 from gpurefine.engine.emit import keys_in_pieces
 from gpurefine.engine.frames_input import check_device_texts, pieces, text_array, texts_of
@@ -126,7 +127,7 @@ def emit(frame: Frame, columns: Columns, stage: DedupStage, partition: int, fold
     columns : which of its columns are read
     stage : the kind of dedup
     partition : its number, from 0
-    folder : where its two files go (``keys_path``, ``rows_path``)
+    folder : where its files go (``keys_path``, ``rows_path``, and ``units_path`` where similarities are verified)
     pool : the stage's tools
 
     Raises
@@ -139,16 +140,23 @@ def emit(frame: Frame, columns: Columns, stage: DedupStage, partition: int, fold
         pool.tools() as tools,
         open_key_writer(keys_path(folder, partition), stage.key_columns, stage.key_bands, partition) as keys,
         TableWriter(rows_path(folder, partition), rows_schema(stage)) as writer,
+        _unit_writer(stage, partition, folder) as units,
     ):
         for part, texts, ids in checked_pieces(frame, columns, checksum):
             batch = Batch(texts if stage.on_gpu else to_host_frame(texts))
-            for piece in keys_in_pieces(stage, with_scope(batch, part, columns), tools.tool(stage), SCOPE):
+            for piece in keys_in_pieces(stage, with_scope(batch, part, columns), tools.tool(stage), SCOPE, units):
                 keys.add(piece)
             metadata = _metadata(part, columns, batch, ids)
             best = _best(part, columns, batch, stage)
             writer.write(metadata if best is None else metadata.append_column(BEST, best))
         writer.close({})
     return Emitted(len(frame), checksum.intdigest())
+
+
+def _unit_writer(
+    stage: DedupStage, partition: int, folder: Path
+) -> contextlib.AbstractContextManager[UnitWriter | None]:
+    return contextlib.nullcontext() if stage.thresholds is None else UnitWriter(units_path(folder, partition))
 
 
 def rows_schema(stage: DedupStage) -> pa.Schema:
@@ -270,6 +278,16 @@ def _update(checksum: xxhash.xxh3_64, texts: Frame, ids: pd.Series | None) -> No
 def keys_path(folder: Path, partition: int) -> Path:
     """The key file of a partition."""
     return folder / f"{partition:06d}.keys"
+
+
+def units_path(folder: Path, partition: int) -> Path:
+    """What the texts of a partition are compared by."""
+    return folder / f"{partition:06d}.units"
+
+
+def documents_path(folder: Path, partition: int) -> Path:
+    """The metadata of a partition's rows, with names and positions."""
+    return folder / f"documents-{partition:06d}.parquet"
 
 
 def rows_path(folder: Path, partition: int) -> Path:

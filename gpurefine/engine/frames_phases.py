@@ -27,11 +27,12 @@ from gpurefine.dedup.policies import has_rank
 from gpurefine.dedup.rowgroups import row_groups
 from gpurefine.dedup.survivors import REMOVAL_SCHEMA, choose, plan_choice
 from gpurefine.documents import ROW_BITS, TEXT
-from gpurefine.engine.frames_emit import BEST, METADATA_SCHEMA, Emitted, keys_path, rows_path
+from gpurefine.engine.frames_emit import BEST, Emitted, documents_path, keys_path
+from gpurefine.engine.frames_names import name_rows
+from gpurefine.engine.frames_verify import FrameVerification
 from gpurefine.errors import RunError
 from gpurefine.frames import assign
 from gpurefine.stages.base import DedupStage
-from gpurefine.write import TableWriter
 
 if TYPE_CHECKING:
     from gpurefine.frames import Frame
@@ -112,10 +113,22 @@ def find(
     For each partition the members of clusters that are in it: a table of ``DECISION_SCHEMA`` in ascending order
     """
     partitions = len(emitted)
-    edges = _collide(stage, [keys_path(folder, index) for index in range(partitions)], folder, run, budget, on_device)
+    starts = _starts(emitted)
+    verification = None
+    if stage.thresholds is not None:
+        run([(name_rows, ({index: starts[index] for index in group}, folder)) for group in _groups(partitions)])
+        verification = FrameVerification(stage, stage.thresholds, seed, partitions, folder, run, budget, alone)
+    if verification is None:
+        keys = [keys_path(folder, index) for index in range(partitions)]
+        edges = _collide(stage, keys, folder, run, budget, on_device)
+    else:
+        edges = verification.edges()
     labels = folder / "labels.parquet"
     run([(connect, (edges, labels, alone, on_device))])
-    members = _gather(stage, emitted, labels, seed, folder, run)
+    if verification is None:
+        members = _gather(stage, starts, labels, seed, folder, run)
+    else:
+        members = verification.members(labels)
     removals = _choose(stage, members, folder, run, budget)
     decided = run([(decide, (group, labels, removals, folder)) for group in _groups(partitions)])
     decisions = [table for tables in decided for table in tables]
@@ -123,6 +136,11 @@ def find(
     if labelled != found:
         raise RunError(f"{labelled} rows have a duplicate, but {found} were decided; please report this")
     return decisions
+
+
+def _starts(emitted: Sequence[Emitted]) -> list[int]:
+    """Position of the first row of each partition in the whole frame."""
+    return np.cumsum([0, *(each.rows for each in emitted)]).tolist()
 
 
 def gather(labels: Path, starts: Mapping[int, int], seed: int, folder: Path, out_path: Path, keep: str) -> None:
@@ -137,27 +155,9 @@ def gather(labels: Path, starts: Mapping[int, int], seed: int, folder: Path, out
     out_path : where the members go
     keep : the policy
     """
-    for partition, start in starts.items():
-        _name_rows(partition, start, folder)
-    sources = [(partition, _documents_path(folder, partition)) for partition in starts]
+    name_rows(starts, folder)
+    sources = [(partition, documents_path(folder, partition)) for partition in starts]
     gather_members(labels, sources, seed, out_path, best=BEST.name if has_rank(keep) else None)
-
-
-def _name_rows(partition: int, start: int, folder: Path) -> None:
-    """Fill in what only the position in the whole frame tells: the offset, and the id where there is none."""
-    with (
-        pq.ParquetFile(rows_path(folder, partition), page_checksum_verification=True) as file,
-        TableWriter(_documents_path(folder, partition), file.schema_arrow.remove_metadata()) as writer,
-    ):
-        for rows in file.iter_batches(use_threads=False):
-            table = pa.Table.from_batches([rows])
-            positions = pa.array(np.arange(start, start + len(rows)))
-            start += len(rows)
-            for name, values in (("id", positions.cast(TEXT)), ("offset", positions)):
-                place = table.schema.get_field_index(name)
-                table = table.set_column(place, METADATA_SCHEMA.field(name), pc.coalesce(table[name], values))
-            writer.write(table)
-        writer.close({})
 
 
 def decide(partitions: range, labels: Path, removal_paths: Sequence[Path], folder: Path) -> list[pa.Table]:
@@ -200,7 +200,7 @@ def _decide(partition: int, documents: np.ndarray, removals: pa.Table, folder: P
     keep = ~np.isin(documents, np.asarray(removals["document"]), assume_unique=True)
     rows = (documents - np.uint64(partition << ROW_BITS)).astype(np.int64)
     # a survivor's cluster bears its own id
-    own = pq.read_table(_documents_path(folder, partition), columns=["id"], use_threads=False)["id"]
+    own = pq.read_table(documents_path(folder, partition), columns=["id"], use_threads=False)["id"]
     clusters = pa.chunked_array([*removals["cluster"].chunks, *own.take(pa.array(rows[keep])).chunks], TEXT)
     order = np.empty(len(rows), np.int64)
     order[~keep] = np.arange(removals.num_rows)
@@ -247,12 +247,9 @@ def _groups(partitions: int) -> list[range]:
     ]
 
 
-def _gather(
-    stage: DedupStage, emitted: Sequence[Emitted], labels: Path, seed: int, folder: Path, run: Runner
-) -> list[Path]:
-    starts = np.cumsum([0, *(each.rows for each in emitted)]).tolist()
+def _gather(stage: DedupStage, starts: Sequence[int], labels: Path, seed: int, folder: Path, run: Runner) -> list[Path]:
     paths, calls = [], []
-    for group in _groups(len(emitted)):
+    for group in _groups(len(starts) - 1):
         paths.append(folder / f"members-{group.start:06d}.parquet")
         of_group = {index: starts[index] for index in group}
         calls.append((gather, (labels, of_group, seed, folder, paths[-1], stage.keep)))
@@ -265,10 +262,7 @@ def _choose(stage: DedupStage, members: list[Path], folder: Path, run: Runner, b
     for number, roots in enumerate(plan_choice(members, budget)):
         paths.append(folder / f"removals-{number:06d}.parquet")
         clusters = folder / f"clusters-{number:06d}.parquet"
-        calls.append((choose, (members, roots, clusters, paths[-1], stage.evidence, stage.keep)))
+        verified = stage.thresholds is not None
+        calls.append((choose, (members, roots, clusters, paths[-1], stage.evidence, stage.keep, verified)))
     run(calls)
     return paths
-
-
-def _documents_path(folder: Path, partition: int) -> Path:
-    return folder / f"documents-{partition:06d}.parquet"

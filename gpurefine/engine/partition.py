@@ -237,7 +237,8 @@ def _said_of(task: PartitionTask, source: int, tools: StageTools) -> Removals | 
     # in annotate mode clusters/ tells the duplicates, and all of them go on
     if dedup is None or task.annotate:
         return None
-    return Removals(dedup.name, task.removal_paths, source, task.output.removed_text)
+    threshold = None if dedup.thresholds is None else dedup.thresholds.jaccard
+    return Removals(dedup.name, task.removal_paths, source, task.output.removed_text, threshold)
 
 
 def _document_schema(task: PartitionTask) -> pa.Schema:

@@ -120,7 +120,8 @@ class Phases:
         Raises the error when the file is none of these.
         """
         emitted = {path: index for index in range(self.partitions) for path in self._files_of(index)}
-        if error.path not in emitted and error.path.parent != self.file(""):
+        folders = self.file(""), self.context.store.scores(self.step.index)
+        if error.path not in emitted and error.path.parent not in folders:
             raise error
         tell(f"{error.path} is damaged and is made again", quiet=self.context.quiet)
         error.path.unlink(missing_ok=True)
@@ -161,6 +162,10 @@ class Phases:
             jobs.append(self.job(f"join {number}", path, join_key_files, (sources, path)))
         self.run("join key files", jobs)
         return paths
+
+    def documents(self, partition: int) -> Path:
+        """The documents of a partition that the dedup stands after."""
+        return self.context.store.documents(self.step.index, partition, last=False)
 
     def file(self, name: str) -> Path:
         """A file of this dedup."""

@@ -18,6 +18,7 @@ from gpurefine.dedup.curve import curve, settings_of
 from gpurefine.dedup.hashing import keyed_hash
 from gpurefine.documents import REFINED_SCHEMA, REMOVED_SCHEMA
 from gpurefine.engine.edits import SPAN_SCHEMA
+from gpurefine.engine.rethreshold import clusters_at, other_thresholds, scored_dedup, scored_pairs
 from gpurefine.engine.store import RunStore
 from gpurefine.errors import InputError
 from gpurefine.frames import from_arrow
@@ -108,6 +109,40 @@ class Run:
         points of the text as the stage met it), document_removed, and the characters (null without removed texts)
         """
         return from_arrow(self._table("spans"))
+
+    def rethreshold(
+        self, jaccard: float | None = None, edit: float | None = None, stage: str | None = None
+    ) -> pd.DataFrame:
+        """The clusters that a verified dedup would have found at other thresholds; nothing is computed or read again.
+
+        Later stages of the run are not repeated, and its files stay as they are.
+
+        Parameters
+        ----------
+        jaccard, edit : what two documents must exceed, by default as in the run; ``edit=0`` leaves that one out
+        stage : the stage's name, where the run has several that verify
+
+        Returns
+        -------
+        As ``clusters``: cluster, member, survivor, file, offset, evidence
+
+        Raises
+        ------
+        InputError
+            if the run is not complete or has no scores, or a threshold is below those that were scored
+        """
+        dedup = scored_dedup(self.store, self.manifest, stage)
+        return from_arrow(clusters_at(dedup, other_thresholds(dedup, jaccard, edit)))
+
+    def scores(self, stage: str | None = None) -> pd.DataFrame:
+        """The pairs of documents that a verified dedup compared.
+
+        Returns
+        -------
+        A row a pair: member, file, offset, other, other_file, other_offset, jaccard, edit (null where it was not
+        measured: the Jaccard similarity is below 0.5, or it would have taken too long)
+        """
+        return from_arrow(scored_pairs(scored_dedup(self.store, self.manifest, stage)))
 
     def curve(self, stage: str | None = None) -> pd.DataFrame:
         """The S-curve of the run's MinHash: similarity, and the probability that a pair of it collides.

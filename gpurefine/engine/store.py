@@ -1,6 +1,7 @@
 """The run directory: what lies where, the lock, and the manifest. All paths of a run are made here.
 
 refined/ removed/ stats/ clusters/ spans/ the results, Parquet
+scores/                                  similarities of documents that a verified dedup compared
 seen_urls/                               lists of the URLs of kept documents, for later runs
 summary.json  manifest.json              counts; all that decides, the plan of each step and its state
 work/                                    intermediate documents, key files, edges; emptied when complete
@@ -23,7 +24,7 @@ from gpurefine.errors import OutputError
 from gpurefine.write import remove_unfinished, write_json
 
 FORMAT_VERSION = 1
-RESULT_FOLDERS = ("refined", "removed", "stats", "clusters", "spans", LIST_FOLDER)
+RESULT_FOLDERS = ("refined", "removed", "stats", "clusters", "spans", "scores", LIST_FOLDER)
 
 #: Name of the file, up to the process number, that a starting run makes to see whether it may; another may see it.
 PROBE_MARK = ".writable-"
@@ -63,6 +64,14 @@ class RunStore:
     def pieces(self, step: int, partition: int) -> Path:
         """Beside a key file of pieces: how many pieces each document has."""
         return self.work / f"keys-{step}" / f"part-{partition:06d}.pieces"
+
+    def units(self, step: int, partition: int) -> Path:
+        """Beside a key file: what the texts of a partition are compared by, where similarities are verified."""
+        return self.work / f"keys-{step}" / f"part-{partition:06d}.units"
+
+    def scores(self, step: int, name: str = "") -> Path:
+        """A file of the scores of the dedup after this step, or their folder."""
+        return self.root / "scores" / f"step-{step}" / name
 
     def dedup(self, step: int, name: str) -> Path:
         """A file or folder of the dedup after this step."""

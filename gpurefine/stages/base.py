@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from gpurefine.dedup.accepting import Thresholds
 from gpurefine.dedup.hashing import keyed_hash
 from gpurefine.dedup.pieces import Edit, Pieces, Spans
 from gpurefine.dedup.policies import check_keep
@@ -223,6 +224,19 @@ class DedupStage(Stage):
         """Keys a document, one in each band; 0 for a kind without bands."""
         return 0
 
+    @property
+    def thresholds(self) -> Thresholds | None:
+        """What documents with equal keys must exceed to be duplicates; None where equal keys are enough.
+
+        Only a kind with bands can verify; it has ``keys_and_units`` and ``shingle_units`` too.
+        """
+        return None
+
+    @property
+    def shingle_units(self) -> int:
+        """Consecutive units that are a shingle, where similarities are verified."""
+        return 1
+
     def open(self, resources: Resources) -> Any:
         """Open what ``keys`` needs once a worker, as ``MapStage.open`` does."""
         return None
@@ -236,6 +250,17 @@ class DedupStage(Stage):
         bands, or in all of two or more columns, stands for a document that collides with none
         """
         raise NotImplementedError(f"{type(self).__name__} has no keys")
+
+    def keys_and_units(self, batch: Batch, tool: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Keys of a batch, and what similarities of its texts are measured on.
+
+        Returns
+        -------
+        keys : as of ``keys``
+        units : unsigned integers on the host, the tokens, words or characters that are shingled
+        starts : int64, (n + 1,), from 0; document i has ``units[starts[i]:starts[i + 1]]``
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no units")
 
 
 class SpanStage(DedupStage):

@@ -81,12 +81,24 @@ class Shingler:
             has none; a shingle that a text repeats is repeated
         starts : int64, (texts + 1,); text i has ``hashes[starts[i]:starts[i + 1]]``
         """
+        return shingle_hashes(*self.units(data, offsets), self.n)
+
+    def units(self, data: Array, offsets: Array) -> tuple[Array, Array]:
+        """The units that ``shingles`` takes n of.
+
+        Parameters
+        ----------
+        data, offsets : as of ``shingles``
+
+        Returns
+        -------
+        units : uint16 GPT-2 tokens, uint64 hashes of words or uint32 code points, where the text lies
+        starts : int64, (texts + 1,), from 0; text i has ``units[starts[i]:starts[i + 1]]``
+        """
         if self.normalised:
             data, offsets = normalise(data, offsets, self.punctuation)
         if self.unit == "gpt2":
-            units, starts = self.tokenizer.tokens(data, offsets)
-        elif self.unit == "word":
-            units, starts = word_units(data, offsets, character_classes())
-        else:
-            units, starts = character_units(data, offsets)
-        return shingle_hashes(units, starts, self.n)
+            return self.tokenizer.tokens(data, offsets)
+        if self.unit == "word":
+            return word_units(data, offsets, character_classes())
+        return character_units(data, offsets)

@@ -293,6 +293,21 @@ def test_near_copies_by_the_kernels_of_a_device(cudf, shingle):
     pd.testing.assert_frame_equal(to_pandas(marked), expected, check_dtype=False)
 
 
+@pytest.mark.parametrize("shingle", ["word-2", "gpt2-5"])
+def test_units_of_a_device_are_compared_as_those_of_the_cpu(cudf, shingle):
+    texts = planted(originals=4, copies=3)[0]
+    words = texts[0].split()
+    # halves that changed places: similar in shingles, not in edits
+    texts.append(" ".join(words[60:] + words[:60]))
+    frame = pd.DataFrame({"text": pd.array([*texts, "", None, "é"], TEXT)})
+    parameters = {"bands": 40, "rows": 3, "shingle": shingle, "jaccard": 0.7}
+    assert gpurefine.deduplicate(frame, "minhash", verify="jaccard", **parameters)["keep"].sum() == 4 + 3
+    expected = gpurefine.deduplicate(frame, "minhash", verify="jaccard+edit", **parameters)
+    assert expected["keep"].sum() == 4 + 1 + 3
+    marked = gpurefine.deduplicate(cudf.from_pandas(frame), "minhash", verify="jaccard+edit", **parameters)
+    pd.testing.assert_frame_equal(to_pandas(marked), expected, check_dtype=False)
+
+
 def test_quality_and_repetition_by_the_kernels_of_a_device(cudf):
     prose = "The old house on the hill has been empty for years, and nobody in the village will talk of it.\n"
     texts = [*TEXTS, prose * 3, "buy now " * 40, prose + "• ...\n\n" * 9, "#" * 30, "ſ… Ⅻ 12 \u3000 x" * 5]
