@@ -15,7 +15,7 @@ a comparison or a few, and its true copy, which shares its other bands too, is a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,8 @@ FOUND_COLUMNS = ("left", "right", "order", "bands")
 REMEMBERED_PART, CHUNK_PART = 4, 4
 #: Memory for a slot, a remembered document, a row that is read and listed, a row that is selected from.
 SLOT_BYTES, REMEMBERED_BYTES, ROW_BYTES, SELECTED_BYTES = 24, 24, 192, 192
+#: Rows that are selected from at a time whatever the budget: no document has more than there are bands.
+LEAST_SELECTED = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -237,20 +239,46 @@ def select_candidates(
     """
     count = len(list(groups))
     files = [ColumnFile(path) for path in found_paths]
-    rows = sum(int(file.rows[group::count].sum()) for file in files)
-    shares = max(1, -(-rows * SELECTED_BYTES // budget))
-    written = 0
+    most = max(LEAST_SELECTED, budget // SELECTED_BYTES)
+    # what one task finds are different pairs for the most part, what several find may be the same ones
+    shares = max(1, -(-max((int(file.rows[group::count].sum()) for file in files), default=0) // most))
+    todo, written = [(share, shares) for share in range(shares)], 0
     with ColumnWriter(out_path, ["left", "right"]) as writer:
-        for share in range(shares):
-            pieces = [np.empty((len(FOUND_COLUMNS), 0), np.uint64)]
-            for file in files:
-                for piece in file.iterate(group, len(file.rows), CHUNK_ROWS, count):
-                    # the rows of a document are all in one share
-                    pieces.append(piece[:, piece[0] % np.uint64(shares) == share] if shares > 1 else piece)
-            left, right = best_candidates(np.concatenate(pieces, axis=1))
+        while todo:
+            share, shares = todo.pop()
+            pieces = (piece for file in files for piece in file.iterate(group, len(file.rows), CHUNK_ROWS, count))
+            rows = _rows_of_share(pieces, share, shares, most)
+            if rows is None:
+                todo += [(share, 2 * shares), (share + shares, 2 * shares)]
+                continue
+            left, right = best_candidates(rows)
             writer.write_slice([[left], [right]])
             written += len(left)
     return {"candidates": written}
+
+
+def _rows_of_share(pieces: Iterable[np.ndarray], share: int, shares: int, most: int) -> np.ndarray | None:
+    """The rows of some documents, each pair once; None if there are more than ``most``."""
+    held = np.empty((len(FOUND_COLUMNS), 0), np.uint64)
+    waiting: list[np.ndarray] = []
+    for piece in pieces:
+        # the rows of a document are all in one share
+        waiting.append(piece[:, piece[0] % np.uint64(shares) == share] if shares > 1 else piece)
+        if held.shape[1] + sum(each.shape[1] for each in waiting) > most:
+            held, waiting = _once(np.concatenate([held, *waiting], axis=1)), []
+            # half of the room is for what comes, so that it is not sorted for a few rows
+            if held.shape[1] > most // 2:
+                return None
+    return _once(np.concatenate([held, *waiting], axis=1))
+
+
+def _once(rows: np.ndarray) -> np.ndarray:
+    """Each pair of ``left`` and ``right`` once, with the sum of its bands, sorted by both."""
+    rows = rows[:, np.lexsort((rows[1], rows[0]))]
+    if not rows.shape[1]:
+        return rows
+    begins = np.flatnonzero(np.r_[True, (rows[:2, 1:] != rows[:2, :-1]).any(axis=0)])
+    return np.concatenate([rows[:3, begins], np.add.reduceat(rows[3], begins)[None]])
 
 
 def best_candidates(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -258,17 +286,13 @@ def best_candidates(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    rows : uint64, (4, n), of ``FOUND_COLUMNS``; a pair may stand in several
+    rows : uint64, (4, n), of ``FOUND_COLUMNS``, each pair once
 
     Returns
     -------
     left, right : uint64, sorted by left; at most ``CANDIDATES`` rows of each
     """
-    left, right, order, bands = rows[:, np.lexsort((rows[1], rows[0]))]
-    first = np.r_[True, (left[1:] != left[:-1]) | (right[1:] != right[:-1])][: len(left)]
-    begins = np.flatnonzero(first)
-    left, right, order = left[begins], right[begins], order[begins]
-    bands = np.add.reduceat(bands, begins) if len(begins) else bands[:0]
+    left, right, order, bands = rows
     ranking = np.lexsort((right, order, ~bands, left))
     left, right = left[ranking], right[ranking]
     rank = np.arange(len(left)) - np.searchsorted(left, left, "left")

@@ -10,10 +10,11 @@ import pytest
 import xxhash
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from memory import measure
 
 from gpurefine.dedup import candidates as module
 from gpurefine.dedup.candidates import Groups, collide_candidates, select_candidates
-from gpurefine.dedup.columnfile import ColumnFile
+from gpurefine.dedup.columnfile import ColumnFile, ColumnWriter
 from gpurefine.dedup.keys import join_key_files, open_key_writer
 from gpurefine.dedup.orders import write_orders
 from gpurefine.errors import DamagedFileError, RunError
@@ -149,9 +150,63 @@ def test_many_rows_are_written_as_often_as_they_fill_the_memory(tmp_path, monkey
     assert len(ColumnFile(tmp_path / "c" / "found-0").rows) > 100
 
 
+def test_rows_that_do_not_fit_are_selected_from_in_shares(tmp_path, monkeypatch):
+    calls = []
+    take = module._rows_of_share
+
+    def counted(pieces, share, shares, most):
+        rows = take(pieces, share, shares, most)
+        calls.append((shares, rows is None))
+        return rows
+
+    monkeypatch.setattr(module, "LEAST_SELECTED", 40)
+    monkeypatch.setattr(module, "_rows_of_share", counted)
+    documents = [document(f"d{row}", offset=row) for row in range(60)]
+    keys = np.random.default_rng(0).integers(0, 9, (20, 60)).tolist()
+    # every second band has one key for all: rows of these are the same pairs again
+    keys = [[7] * 60 if band % 2 else row for band, row in enumerate(keys)]
+    found = candidates(tmp_path / "c", documents, keys, [30], budget=2048, tasks=10)
+    assert found == oracle(documents, keys, 0)
+    assert (2, True) in calls
+    assert any(shares > 2 and not refused for shares, refused in calls)
+
+
 def test_a_budget_that_is_far_too_small_is_refused_with_what_would_do():
     with pytest.raises(RunError, match="256 times is the limit: give more --memory, so that a task has"):
         module.hub_passes(1 << 40, 64 * MIB)
+
+
+MEMORY_PROGRAM = """
+    from pathlib import Path
+    import numpy as np
+    from gpurefine.dedup.candidates import Groups, collide_candidates, select_candidates
+
+    folder, budget = Path(sys.argv[1]), int(sys.argv[2])
+    groups = Groups(1, 1)
+
+    def find(name, found):
+        keys, orders = [folder / f"{name}.keys"], [folder / f"{name}.orders"]
+        collide_candidates(range(6), keys, orders, groups, found, budget)
+        return select_candidates([found, found], 0, groups, folder / "selected", budget)["candidates"]
+
+    find("few", folder / "few.found")
+    before = current_memory()
+    print(find("many", folder / "many.found"), peak_memory() - before)
+"""
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_memory_follows_from_the_budget(tmp_path, equal):
+    budget = 32 * MIB
+    for name, count in (("few", 100), ("many", 400_000)):
+        keys = np.random.default_rng(0).integers(1, 2 if equal else count // 3, (6, count)).astype(np.uint64)
+        with open_key_writer(tmp_path / f"{name}.keys", ["key"], 6, 0) as writer:
+            writer.add(keys * np.uint64(0x9E3779B97F4A7C15))
+        with ColumnWriter(tmp_path / f"{name}.orders", ["order"]) as writer:
+            writer.write_slice([[np.random.default_rng(1).integers(0, 1 << 62, count).astype(np.uint64)]])
+    found, memory = measure(MEMORY_PROGRAM, tmp_path, budget)
+    assert found > 350_000
+    assert memory < 1.25 * budget
 
 
 @pytest.mark.parametrize("name", ["orders-0", "found-0"])
