@@ -44,6 +44,10 @@ PartitionOption = Annotated[
 PartOption = Annotated[
     str | None, typer.Option(help="K/N: only the K-th of N parts; short for --set input.part=K/N", show_default=False)
 ]
+AgainstOption = Annotated[
+    list[str],
+    typer.Option("--against", metavar="RUN", help="a run with kept keys whose documents' copies go; may be repeated"),
+]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="delete what an earlier run left there and start over")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="show no progress, only the result")]
 
@@ -87,7 +91,8 @@ def run(
     scheduler: SchedulerOption = None,
     partition_size: PartitionOption = None,
     part: PartOption = None,
-    set_: SetOption = [],  # noqa: B006 - typer copies it
+    against: AgainstOption = [],  # noqa: B006 - typer copies it
+    set_: SetOption = [],  # noqa: B006
     offline: OfflineOption = False,
     fresh: FreshOption = False,
     quiet: QuietOption = False,
@@ -98,6 +103,7 @@ def run(
         inputs,
         output,
         overrides=with_part(set_, part),
+        against=against,
         backend=backend,
         workers=workers,
         memory=parse_bytes(memory),
@@ -134,7 +140,8 @@ def dedup(
     scheduler: SchedulerOption = None,
     partition_size: PartitionOption = None,
     part: PartOption = None,
-    set_: SetOption = [],  # noqa: B006 - typer copies it
+    against: AgainstOption = [],  # noqa: B006 - typer copies it
+    set_: SetOption = [],  # noqa: B006
     offline: OfflineOption = False,
     fresh: FreshOption = False,
     quiet: QuietOption = False,
@@ -147,7 +154,7 @@ def dedup(
         kind, with_part(set_, part), **{name: value for name, value in options.items() if value is not None}
     )
     if plan:
-        print_plan(pipeline, inputs, workers, memory, partition_size, offline, backend)
+        print_plan(pipeline, against, inputs, workers, memory, partition_size, offline, backend)
         return
     if output is None:
         raise ConfigError("dedup: name the run directory by -o, or use --plan to see what a run would need")
@@ -155,6 +162,7 @@ def dedup(
         pipeline,
         inputs,
         output,
+        against=against,
         backend=backend,
         workers=workers,
         memory=parse_bytes(memory),
@@ -192,13 +200,14 @@ def plan_command(
     memory: MemoryOption = None,
     partition_size: PartitionOption = None,
     part: PartOption = None,
-    set_: SetOption = [],  # noqa: B006 - typer copies it
+    against: AgainstOption = [],  # noqa: B006 - typer copies it
+    set_: SetOption = [],  # noqa: B006
     offline: OfflineOption = False,
     backend: BackendOption = "auto",
 ) -> None:
     """Show steps, partitions, memory, disk and time of a run without starting it."""
     pipeline = gpurefine.load_pipeline(config, with_part(set_, part))
-    print_plan(pipeline, inputs, workers, memory, partition_size, offline, backend)
+    print_plan(pipeline, against, inputs, workers, memory, partition_size, offline, backend)
 
 
 @app.command()
@@ -290,6 +299,7 @@ def fetch_lists_command(
 
 def print_plan(
     pipeline: Pipeline,
+    against: list[str],
     inputs: list[str],
     workers: int | None,
     memory: str | None,
@@ -298,6 +308,7 @@ def print_plan(
     backend: str,
 ) -> None:
     """What a run would need, a line each; nothing is written."""
+    from gpurefine.config import with_against
     from gpurefine.engine.estimate import estimate_lines
     from gpurefine.engine.plan import uses_gpu
     from gpurefine.engine.run import prepare
@@ -306,7 +317,7 @@ def print_plan(
     decided = decide_backend(backend, uses_gpu(pipeline))
 
     prepared = prepare(
-        pipeline,
+        with_against(pipeline, against),
         inputs,
         workers=workers,
         memory=parse_bytes(memory),

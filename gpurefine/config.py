@@ -7,11 +7,11 @@ Stages are found by their kind (``quality`` -> ``gpurefine/stages/quality.py``; 
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
 
+from gpurefine.configerrors import config_error, nearest
 from gpurefine.errors import ConfigError
 from gpurefine.read.options import InputOptions
 from gpurefine.stages.base import DedupStage, MapStage, Stage
@@ -35,6 +36,7 @@ class OutputOptions(BaseModel):
     removed_text: bool = Field(True, description="keep the text of removed documents in removed/")
     stats: bool = Field(False, description="write all measured values to stats/")
     tokens: bool = Field(True, description="count the GPT-2 tokens of kept documents")
+    keep_keys: bool = Field(False, description="leave the keys of each dedup of documents in keys/, for later runs")
     keep_work: bool = Field(False, description="leave work/ (intermediate documents and key files) when complete")
 
 
@@ -56,10 +58,28 @@ class Pipeline(BaseModel):
     description: str = ""
     seed: int = Field(0, ge=0, lt=1 << 64, description="seed of all random decisions (survivors, samples)")
     annotate: bool = Field(False, description="measure every rule and remove nothing that has a text")
+    against: tuple[str, ...] = Field(
+        (), description="directories of finished runs with `output.keep_keys`; copies of their documents are removed"
+    )
     input: InputOptions = InputOptions()
     output: OutputOptions = OutputOptions()
     stages: tuple[SerializeAsAny[Stage], ...]
     reference: Reference | None = None
+
+    @field_validator("against", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("against")
+    @classmethod
+    def _each_once_absolute_and_in_order(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # workers may be elsewhere; the order in which old runs are named changes nothing
+        value = tuple(sorted(str(Path(name).absolute()) for name in value))
+        twice = next((name for name in value if value.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"'{twice}' is named twice: name each run once")
+        return value
 
     def as_data(self) -> dict[str, Any]:
         """The whole pipeline as plain data, every default spelled out: for the manifest and ``plan``."""
@@ -125,7 +145,18 @@ def pipeline_from_data(data: dict[str, Any], overrides: Sequence[str] = (), orig
     try:
         return Pipeline.model_validate({**top, "stages": objects})
     except ValidationError as error:
-        raise _config_error(error, Pipeline, origin) from None
+        raise config_error(error, Pipeline, origin) from None
+
+
+def with_against(pipeline: Pipeline, runs: Sequence[str | os.PathLike]) -> Pipeline:
+    """The pipeline with further old runs in ``against``. Raises ConfigError when one is named twice."""
+    if not runs:
+        return pipeline
+    named = [*pipeline.against, *map(os.fspath, runs)]
+    try:
+        return Pipeline.model_validate({**dict(pipeline), "against": named})
+    except ValidationError as error:
+        raise config_error(error, Pipeline, pipeline.name) from None
 
 
 def _read(name_or_path: str) -> tuple[str, str]:
@@ -133,7 +164,7 @@ def _read(name_or_path: str) -> tuple[str, str]:
     looks_like_path = name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path
     if not looks_like_path:
         if name_or_path not in preset_names():
-            hint = _nearest(name_or_path, preset_names())
+            hint = nearest(name_or_path, preset_names())
             raise ConfigError(
                 f"no preset is called '{name_or_path}'{hint}; `gpurefine presets` lists them, and a file needs .yaml"
             )
@@ -183,7 +214,7 @@ def find_stage(kind: str, origin: str = "the config") -> type[Stage]:
         return found
     found = _installed_stage(kind)
     if found is None:
-        raise ConfigError(f"{origin}: no stage is called '{kind}'{_nearest(kind, known_kinds())}")
+        raise ConfigError(f"{origin}: no stage is called '{kind}'{nearest(kind, known_kinds())}")
     return found
 
 
@@ -232,7 +263,7 @@ def _build_stage(kind: str, name: str, parameters: dict[str, Any], origin: str) 
     try:
         return stage_class.model_validate({"as": name, **parameters})
     except ValidationError as error:
-        raise _config_error(error, stage_class, f"{origin}, stage '{name}'") from None
+        raise config_error(error, stage_class, f"{origin}, stage '{name}'") from None
 
 
 def _override(top: dict[str, Any], stages: list[tuple[str, str, dict[str, Any]]], override: str) -> None:
@@ -252,8 +283,8 @@ def _override(top: dict[str, Any], stages: list[tuple[str, str, dict[str, Any]]]
         return
     section, dot, option = key.partition(".")
     if section not in Pipeline.model_fields or section in ("stages", "reference"):
-        names = [name for _, name, _ in stages] + ["seed", "annotate", "input", "output"]
-        raise ConfigError(f"--set {override}: this pipeline has no '{section}'{_nearest(section, names)}")
+        names = [name for _, name, _ in stages] + ["seed", "annotate", "against", "input", "output"]
+        raise ConfigError(f"--set {override}: this pipeline has no '{section}'{nearest(section, names)}")
     if dot:
         options = top.get(section) or {}
         if not isinstance(options, dict):
@@ -261,30 +292,3 @@ def _override(top: dict[str, Any], stages: list[tuple[str, str, dict[str, Any]]]
         top[section] = {**options, option: value}
     else:
         top[section] = value
-
-
-def _nearest(given: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else ""
-
-
-def _config_error(error: ValidationError, model: type[BaseModel], origin: str) -> ConfigError:
-    """The first finding of pydantic as one sentence, with the nearest right key for a misspelt one."""
-    finding = error.errors()[0]
-    place = ".".join(str(part) for part in finding["loc"])
-    if finding["type"] == "extra_forbidden":
-        owner: type[BaseModel] = model
-        for part in finding["loc"][:-1]:
-            annotation = owner.model_fields[str(part)].annotation if str(part) in owner.model_fields else None
-            owner = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else owner
-        known = [field.alias or name for name, field in owner.model_fields.items()]
-        there = f"; known are {', '.join(known)}" if len(known) > 1 else f"; the only one is '{known[0]}'"
-        hint = _nearest(str(finding["loc"][-1]), known) or there
-        return ConfigError(f"{origin}: there is no parameter '{place}'{hint}")
-    given = finding.get("input")
-    said = finding["msg"].removeprefix("Value error, ")
-    if not place:
-        return ConfigError(f"{origin}: {said}")
-    # a check of ours names the value itself
-    shown = "" if finding["type"] in ("missing", "value_error") else f", found {given!r}"
-    return ConfigError(f"{origin}: parameter '{place}': {said}{shown}")

@@ -21,6 +21,7 @@ from gpurefine.dedup.columnfile import ColumnFile
 from gpurefine.dedup.devicecollisions import collide_bands_on_device
 from gpurefine.dedup.keys import key_bands, slice_rows
 from gpurefine.dedup.linking import EdgeWriter, bytes_a_key, chunk_rows, slots_for, table_rows
+from gpurefine.dedup.oldkeys import OldKeyFile
 from gpurefine.errors import RunError
 from gpurefine.kernels import EMPTY, link_equal_keys
 
@@ -96,9 +97,9 @@ def _plan_bands(documents: int, bands: int, budget: int, tasks: int) -> list[Col
     return [CollisionTask(first, last, passes) for first, last in itertools.pairwise(borders)]
 
 
-def _passes(rows: int, key_columns: int, budget: int, *, banded: bool) -> int:
+def _passes(rows: int, key_columns: int, budget: int, *, banded: bool, old_rows: int = 0) -> int:
     """How often a slice or band must be read. Raises RunError if that is too often."""
-    capacity = band_table_rows(rows, budget) if banded else table_rows(key_columns, budget)
+    capacity = band_table_rows(rows + old_rows, budget) if banded else table_rows(key_columns, budget)
     passes = max(1, -(-rows // capacity))
     if passes > MOST_PASSES:
         least = int(rows * bytes_a_key(key_columns) / MOST_PASSES * 1.75)
@@ -111,7 +112,12 @@ def _passes(rows: int, key_columns: int, budget: int, *, banded: bool) -> int:
 
 
 def collide(
-    task: CollisionTask, key_paths: Sequence[Path], out_path: Path, budget: int, on_device: bool = False
+    task: CollisionTask,
+    key_paths: Sequence[Path],
+    out_path: Path,
+    budget: int,
+    on_device: bool = False,
+    old: Sequence[OldKeyFile] = (),
 ) -> dict[str, int]:
     """Find the collisions of a task and write them as edges.
 
@@ -123,6 +129,8 @@ def collide(
         the order of ``key_paths``, and each further one
     budget : bytes, as it was planned with
     on_device : find those of bands on the worker's GPU; if its memory does not do, on the CPU all the same
+    old : key files of old runs, which are compared on the CPU: their documents collide with those of ``key_paths``, and
+        not with each other
 
     Returns
     -------
@@ -136,27 +144,31 @@ def collide(
         if a key file is damaged
     """
     banded = bool(key_paths) and key_bands(key_paths[0]) > 0
-    if banded and on_device:
+    if banded and on_device and not old:
         found = collide_bands_on_device(range(task.first, task.last), key_paths, out_path, budget)
         if found is not None:
             return found
     rows = slice_rows(key_paths)[task.first : task.last]
+    old_rows = slice_rows([each.path for each in old])[task.first : task.last]
     files = [] if banded else [ColumnFile(path) for path in key_paths]
     key_columns = len(files[0].columns) - 1 if files else 1
     largest = int(rows.max(initial=0))
-    passes = max(task.passes, _passes(largest, key_columns, budget, banded=banded))
+    passes = max(
+        task.passes, _passes(largest, key_columns, budget, banded=banded, old_rows=int(old_rows.max(initial=0)))
+    )
     if banded:
-        return collide_bands(range(task.first, task.last), passes, key_paths, out_path, budget)
+        return collide_bands(range(task.first, task.last), passes, key_paths, out_path, budget, old)
+    old_files = [(ColumnFile(each.path), each.shift) for each in old]
     # the table is sized by the slices, not by the budget: many small tasks need not clear much memory
     slots = slots_for(largest, passes)
     table = _Table(np.empty((slots, key_columns), np.uint64), np.empty(slots, np.uint64), secrets.randbits(64))
     chunk = chunk_rows(key_columns, budget)
-    counts = {"rows": int(rows.sum()), "edges": 0, "shared": 0}
+    counts = {"rows": int(rows.sum() + old_rows.sum()), "edges": 0, "shared": 0}
     with EdgeWriter(out_path, chunk) as edges:
         for part, part_rows in enumerate(rows.tolist(), task.first):
             part_slots = slots_for(part_rows, passes)
             for share in range(passes):
-                counts["shared"] += table.link(files, part, part_slots, share, passes, chunk, edges)
+                counts["shared"] += table.link(files, old_files, part, part_slots, share, passes, chunk, edges)
     counts["edges"] = edges.written
     return counts
 
@@ -170,6 +182,7 @@ class _Table:
     def link(
         self,
         files: Sequence[ColumnFile],
+        old_files: Sequence[tuple[ColumnFile, int]],
         part: int,
         slots: int,
         share: int,
@@ -181,12 +194,12 @@ class _Table:
         keys, documents = self.keys[:slots], self.documents[:slots]
         documents[:] = EMPTY
         room, shared = slots - 1, 0
-        for file in files:
+        for number, (file, shift) in enumerate([*((file, 0) for file in files), *old_files]):
             for rows in file.iterate(part, part + 1, chunk):
                 edges.make_room()
                 edges.filled, entered, again = link_equal_keys(
-                    rows[:-1], rows[-1], keys, documents, room, np.uint64(self.salt), share, shares,
-                    edges.left, edges.right, edges.filled,
+                    rows[:-1], rows[-1] + np.uint64(shift), keys, documents, room, np.uint64(self.salt), share, shares,
+                    edges.left, edges.right, edges.filled, number < len(files),
                 )  # fmt: skip
                 if entered < 0:
                     raise RunError(

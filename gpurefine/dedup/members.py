@@ -85,9 +85,9 @@ def gather_members(
             pending.append(members)
             pending_bytes += members.nbytes
             if pending_bytes > run_bytes:
-                _write_run(writer, pending)
+                write_sorted_run(writer, pending)
                 pending, pending_bytes = [], 0
-        _write_run(writer, pending)
+        write_sorted_run(writer, pending)
         writer.close(counts)
     return counts
 
@@ -139,7 +139,8 @@ def _metadata(path: Path, best: str | None) -> Iterator[tuple[int, pa.Table]]:
         raise RunError(f"cannot read {path}: {error}; it is not what was written, use --fresh to start over") from None
 
 
-def _write_run(writer: TableWriter, pending: list[pa.Table]) -> None:
+def write_sorted_run(writer: TableWriter, pending: list[pa.Table]) -> None:
+    """Write members as one run, sorted by root."""
     if not pending:
         return
     members = pa.concat_tables(pending)

@@ -49,6 +49,7 @@ class MinHash(DedupStage):
 
     kind: ClassVar[str] = "dedup.minhash"
     key_columns: ClassVar[tuple[str, ...]] = ("key",)
+    beside_keys: ClassVar[frozenset[str]] = frozenset({"as_", "keep", "permutations", "verify", "jaccard", "edit"})
 
     permutations: int | None = Field(
         None, ge=1, le=1 << 20, description="number of hash functions: bands times rows, which is the default"

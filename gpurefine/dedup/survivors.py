@@ -4,7 +4,7 @@ The survivor is the member that the policy keeps (``policies``); where it keeps 
 the least priority (a keyed hash of its id); ids may repeat in real crawls, so ties go by URL, date, text hash, file and
 offset. The choice depends on neither order nor partitioning nor the shape of the
 collision graph. Clusters are chosen in ranges of their roots; of a cluster only the best member so far is held, so one
-with a million members takes no more memory than a pair.
+with a million members takes no more memory than a pair. From a cluster with documents of old runs all others leave.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpurefine.dedup.members import RUN_BYTES, member_schema
+from gpurefine.dedup.members import member_schema
+from gpurefine.dedup.oldmembers import OldSurvivors, old_survivors
 from gpurefine.dedup.policies import RANK, has_rank, survivor_order
-from gpurefine.dedup.rowgroups import SEARCHED_ROW_GROUP_BYTES, row_groups
-from gpurefine.documents import ROW_BITS, TEXT
+from gpurefine.dedup.removals import REMOVAL_SCHEMA, RemovalWriter
+from gpurefine.dedup.rowgroups import row_groups
+from gpurefine.documents import TEXT
 from gpurefine.errors import RunError
 from gpurefine.write import TableWriter, read_counts
 
-#: A member of a cluster, the survivor included; cluster is the survivor's id, file and offset are the member's.
+#: A member of a cluster, the survivor included; cluster is the survivor's id, file and offset are the member's, run is
+#: the directory of the old run whose document the survivor is, null where it is one of this run.
 CLUSTER_SCHEMA = pa.schema(
     [
         pa.field("cluster", TEXT),
@@ -33,16 +36,7 @@ CLUSTER_SCHEMA = pa.schema(
         pa.field("file", TEXT),
         pa.field("offset", pa.int64()),
         pa.field("evidence", TEXT),
-    ]
-)
-#: members counts the whole cluster, its survivor included; similarity is of a verified dedup, else null.
-REMOVAL_SCHEMA = pa.schema(
-    [
-        pa.field("document", pa.uint64(), False),
-        pa.field("cluster", TEXT),
-        pa.field("survivor", TEXT),
-        pa.field("members", pa.int64()),
-        pa.field("similarity", pa.float64()),
+        pa.field("run", TEXT),
     ]
 )
 
@@ -50,29 +44,28 @@ REMOVAL_SCHEMA = pa.schema(
 COPIES = 4
 #: Numbers held for a cluster: root, least number, members, survivor.
 NUMBER_BYTES = 32
-WRITE_ROWS = 1 << 14
+TIES_ROWS = 1 << 14
 #: Roots are document numbers, which are below 2**63.
 ALL_ROOTS = (0, 1 << 63)
 #: No number is greater; a null rank, which comes last, counts as this until members are sorted.
 LAST = ~np.uint64(0)
 
 
-def plan_choice(member_paths: Sequence[Path], budget: int) -> list[tuple[int, int]]:
+def plan_choice(member_paths: Sequence[Path], budget: int, old_paths: Sequence[Path] = ()) -> list[tuple[int, int]]:
     """Cut the clusters into ranges whose survivors fit the budget.
 
     Parameters
     ----------
     member_paths : what ``gather_members`` wrote, in the order of the partitions; two columns of them are streamed
     budget : bytes for the best members of a range
+    old_paths : what ``gather_old_members`` wrote
 
     Returns
     -------
     ``(first, last)``, meaning the clusters with ``first <= root < last``. The ranges cover all clusters; there is none
     if there are no clusters
     """
-    footers = [read_counts(path) for path in member_paths]
-    members = sum(footer["members"] for footer in footers)
-    member_bytes = sum(footer["bytes"] for footer in footers) // max(1, members) + 1
+    member_bytes = _mean_bytes(member_paths) + (_mean_bytes(old_paths) if old_paths else 0)
     clusters = max(1, budget // (COPIES * member_bytes + NUMBER_BYTES))
     borders, seen = [], 0
     for roots in _roots(member_paths, ALL_ROOTS):
@@ -83,6 +76,13 @@ def plan_choice(member_paths: Sequence[Path], budget: int) -> list[tuple[int, in
     return list(itertools.pairwise([ALL_ROOTS[0], *sorted(borders)[1:], ALL_ROOTS[1]]))
 
 
+def _mean_bytes(paths: Sequence[Path]) -> int:
+    """Bytes that a member takes in memory."""
+    footers = [read_counts(path) for path in paths]
+    members = sum(footer["members"] for footer in footers)
+    return sum(footer["bytes"] for footer in footers) // max(1, members) + 1
+
+
 def choose(
     member_paths: Sequence[Path],
     root_range: tuple[int, int],
@@ -91,6 +91,7 @@ def choose(
     evidence: str = "exact",
     keep: str = "random",
     verified: bool = False,
+    old_paths: Sequence[Path] = (),
 ) -> dict[str, int]:
     """Choose the survivors of a range of clusters and write who was in them and who must leave.
 
@@ -103,10 +104,13 @@ def choose(
     evidence : why the members collided, for the clusters
     keep : the policy; with a rank, ``gather_members`` was told its column
     verified : whether members have ``accepting.SIMILARITIES``, which are evidence too
+    old_paths : what ``gather_old_members`` wrote: from a cluster with documents of old runs all others leave
 
     Returns
     -------
-    ``clusters``, ``members`` and ``removals``; members = clusters + removals. They are in both footers
+    ``clusters``, ``members`` (of this run) and ``removals``, and how many of these clusters, documents and removals
+    have to do with old runs: ``old_clusters``, ``old_members`` (of those runs) and ``old_removals``. members =
+    clusters - old_clusters + removals. They are in both footers
 
     Raises
     ------
@@ -116,49 +120,42 @@ def choose(
         if a file is damaged
     """
     roots = np.sort(np.concatenate([np.empty(0, np.uint64), *_roots(member_paths, root_range)]))
+    old = old_survivors(old_paths, root_range, roots)
     least, members = _least_numbers(member_paths, root_range, roots, keep)
+    _check_whole(members + old.documents, roots)
     survivors = _survivors(member_paths, root_range, roots, least, keep)
-    survivor_ids = survivors["id"].combine_chunks()
-    survivor_documents = np.asarray(survivors["document"])
-    counts = {"clusters": len(roots), "members": int(members.sum()), "removals": int(members.sum()) - len(roots)}
-    similarities = ["jaccard", "edit"] if verified else []
-    columns = ["root", "document", "id", "file", "offset", *similarities]
-    with TableWriter(clusters_path, CLUSTER_SCHEMA) as writer, _RemovalWriter(removals_path) as removals:
+    survivor_ids = pc.coalesce(old.survivors, survivors["id"].combine_chunks())
+    # no document of this run survives one of an old run
+    survivor_documents = np.where(old.there, LAST, np.asarray(survivors["document"]))
+    counts, sizes = _counts(members, old), members + old.documents
+    columns = ["root", "document", "id", "file", "offset", *(["jaccard", "edit"] if verified else [])]
+    with TableWriter(clusters_path, CLUSTER_SCHEMA) as writer, RemovalWriter(removals_path) as removals:
         for table, places in _members_of(member_paths, root_range, roots, columns):
-            ids = survivor_ids.take(pa.array(places))
+            ids, runs = survivor_ids.take(pa.array(places)), old.runs.take(pa.array(places))
             why = _evidence(evidence, table) if verified else pa.repeat(pa.scalar(evidence, TEXT), len(places))
-            writer.write(pa.table([ids, table["id"], ids, table["file"], table["offset"], why], schema=CLUSTER_SCHEMA))
+            told = [ids, table["id"], ids, table["file"], table["offset"], why, runs]
+            writer.write(pa.table(told, schema=CLUSTER_SCHEMA))
             documents = np.asarray(table["document"])
-            leaves = documents != survivor_documents[places]
-            gone = ids.filter(pa.array(leaves))
-            similarity = table["jaccard"].filter(pa.array(leaves)) if verified else pa.nulls(len(gone), pa.float64())
-            columns_of_gone = [documents[leaves], gone, gone, members[places[leaves]], similarity]
-            removals.add(pa.table(columns_of_gone, schema=REMOVAL_SCHEMA))
+            similarity = table["jaccard"] if verified else pa.nulls(len(places), pa.float64())
+            gone = pa.table([documents, ids, ids, sizes[places], similarity, runs], schema=REMOVAL_SCHEMA)
+            removals.add(gone.filter(pa.array(documents != survivor_documents[places])))
         writer.close(counts)
         removals.close(counts)
     return counts
 
 
-def read_removals(removal_paths: Sequence[Path], partition: int) -> pa.Table:
-    """The removals of one partition's documents.
-
-    Parameters
-    ----------
-    removal_paths : what all tasks of ``choose`` wrote
-    partition : its index
-
-    Returns
-    -------
-    Table of ``REMOVAL_SCHEMA`` sorted by document, in one chunk
-    """
-    begin = partition << ROW_BITS
-    tables = [
-        table
-        for path in removal_paths
-        for table in row_groups(path, REMOVAL_SCHEMA.names, "document", begin, begin + (1 << ROW_BITS))
-    ]
-    removals = pa.concat_tables([REMOVAL_SCHEMA.empty_table(), *tables])
-    return removals.sort_by("document").combine_chunks()
+def _counts(members: np.ndarray, old: OldSurvivors) -> dict[str, int]:
+    """What ``choose`` returns, of members of each cluster."""
+    total, clusters = int(members.sum()), len(members)
+    of_old = int(old.there.sum())
+    return {
+        "clusters": clusters,
+        "members": total,
+        "removals": total - clusters + of_old,
+        "old_clusters": of_old,
+        "old_members": int(old.documents.sum()),
+        "old_removals": int(members[old.there].sum()),
+    }
 
 
 def _evidence(kind: str, members: pa.Table) -> pa.Array:
@@ -199,9 +196,13 @@ def _least_numbers(
         if column:
             np.minimum.at(least, places, _numbers(table[column]))
         np.add.at(members, places, 1)
+    return least, members
+
+
+def _check_whole(members: np.ndarray, roots: np.ndarray) -> None:
+    """Raise RunError if a cluster has fewer than two members, those of old runs counted."""
     if (members < 2).any():
         raise RunError(f"cluster {int(roots[np.argmin(members)])} has lost members: use --fresh to start over")
-    return least, members
 
 
 def _number_column(keep: str) -> str | None:
@@ -226,7 +227,7 @@ def _survivors(
         ties = table.filter(pa.array(_numbers(table[column]) == least[places])) if column else table
         best.append(ties)
         waiting += ties.num_rows
-        if waiting > max(len(roots), WRITE_ROWS):
+        if waiting > max(len(roots), TIES_ROWS):
             best, waiting = [_first_of_each(pa.concat_tables(best), order)], 0
     return _first_of_each(pa.concat_tables(best), order)
 
@@ -240,36 +241,3 @@ def _first_of_each(members: pa.Table, order: Sequence[str]) -> pa.Table:
     roots = np.asarray(members["root"])[np.asarray(indices)]
     first = np.r_[True, roots[1:] != roots[:-1]][: len(roots)]
     return members.take(indices.filter(pa.array(first)))
-
-
-class _RemovalWriter:
-    """Removals on their way to their file, sorted by document a run at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self._writer = TableWriter(path, REMOVAL_SCHEMA, SEARCHED_ROW_GROUP_BYTES)
-        self._pending: list[pa.Table] = []
-        self._pending_bytes = 0
-
-    def add(self, removals: pa.Table) -> None:
-        self._pending.append(removals)
-        self._pending_bytes += removals.nbytes
-        if self._pending_bytes > RUN_BYTES:
-            self._write_run()
-
-    def close(self, footer: dict[str, int]) -> None:
-        self._write_run()
-        self._writer.close(footer)
-
-    def _write_run(self) -> None:
-        if self._pending:
-            run = pa.concat_tables(self._pending).sort_by("document")
-            for begin in range(0, run.num_rows, WRITE_ROWS):
-                self._writer.write(run.slice(begin, WRITE_ROWS))
-            self._pending, self._pending_bytes = [], 0
-
-    def __enter__(self) -> _RemovalWriter:
-        self._writer.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._writer.__exit__(*error)

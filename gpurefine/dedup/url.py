@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -29,6 +30,7 @@ class Url(DedupStage):
     kind: ClassVar[str] = "dedup.url"
     key_columns: ClassVar[tuple[str, ...]] = ("high", "low")
     key_source: ClassVar[str] = "url"
+    beside_keys: ClassVar[frozenset[str]] = frozenset({"as_", "keep", "within", "seen", "write_seen"})
 
     normalise: Literal["c4"] | None = Field(
         None,
@@ -68,6 +70,10 @@ class Url(DedupStage):
     def provide(self, resources: Resources) -> dict[str, str]:
         """SHA-256 of each list of `seen`."""
         return {name: value for stage in self.before for name, value in stage.provide(resources).items()}
+
+    def key_settings(self, provided: Mapping[str, Any]) -> dict[str, Any]:
+        """The lists of URLs decide no key."""
+        return super().key_settings({})
 
     def keys(self, batch: Batch, tool: Any = None) -> np.ndarray:
         """The 128-bit hash of each URL in two halves, uint64, (2, n); `NO_KEY` where there is no URL."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 from distributed import Client
 
 from gpurefine.config import Pipeline
+from gpurefine.dedup.oldkeys import OldKeys
 from gpurefine.engine.plan import Device
 from gpurefine.engine.store import RunStore
 from gpurefine.read.inputs import InputFile
@@ -29,6 +31,8 @@ class RunContext:
     split_size : bytes of a partition of step 0
     memory : bytes that the dedups may plan with, all workers together
     quiet : show no progress
+    provided : models and lists by stage name, as the stages name them
+    old_keys : of old runs, by the name of the dedup
     """
 
     store: RunStore
@@ -43,6 +47,8 @@ class RunContext:
     split_size: int
     memory: int
     quiet: bool
+    provided: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    old_keys: Mapping[str, Sequence[OldKeys]] = field(default_factory=dict)
 
     def place(self, device: Device | None) -> Device:
         """The resource for what was planned for a device: CPU where a run that was begun with GPUs has none now."""

@@ -5,7 +5,8 @@ The next step applies the removals that this leaves. See ``phases`` for how such
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from gpurefine.dedup.collisions import BAND_TASKS, CollisionTask, collide, plan_
 from gpurefine.dedup.components import connect
 from gpurefine.dedup.keys import slice_rows
 from gpurefine.dedup.members import RUN_BYTES, gather_members
+from gpurefine.dedup.oldmembers import gather_old_members
 from gpurefine.dedup.policies import best_column
 from gpurefine.dedup.survivors import choose, plan_choice
+from gpurefine.engine.keepkeys import keep_keys
+from gpurefine.engine.oldruns import run_names
 from gpurefine.engine.phases import PARTITIONS_A_JOB, Phases
 from gpurefine.engine.plan import task_memory
 from gpurefine.engine.store import RunStore
@@ -68,14 +72,23 @@ class DedupRun:
             "connect", [phases.job("connect", labels, connect, (edges, labels, alone, phases.on_device), phases.device)]
         )
         members = self._gather(labels) if verification is None else verification.members(labels, state)
-        found = self._choose(members, state, save)
-        labelled = read_counts(labels)["documents"]
-        if found["duplicates"] + found["clusters"] != labelled:
+        found = self._choose(members, self._gather_old(labels), state, save)
+        self._check(found, read_counts(labels)["documents"])
+        if phases.context.pipeline.output.keep_keys:
+            removals = removal_paths(phases.context.store, phases.step.index)
+            keep_keys(phases, key_paths, [Path(path) for path in removals])
+        told = {"duplicates": found["removals"], "clusters": found["clusters"]}
+        return told | ({"duplicates_of_old_runs": found["old_removals"]} if phases.old else {})
+
+    def _check(self, found: Mapping[str, int], labelled: int) -> None:
+        """Conservation: each document that has a duplicate survives, leaves, or is one of an old run."""
+        survive = found["clusters"] - found["old_clusters"]
+        if survive + found["removals"] + found["old_members"] != labelled:
             raise RunError(
-                f"{phases.dedup.name}: {labelled} documents have a duplicate, but {found['clusters']} survive and "
-                f"{found['duplicates']} leave; please report this, it must never happen"
+                f"{self.phases.dedup.name}: {labelled} documents have a duplicate, but {survive} survive, "
+                f"{found['removals']} leave and {found['old_members']} are of old runs; please report this, it must "
+                "never happen"
             )
-        return found
 
     def _collide(self, key_paths: Sequence[Path], state: dict[str, Any], save: Callable[[], None]) -> list[Path]:
         phases = self.phases
@@ -86,13 +99,15 @@ class DedupRun:
             state["collide"] = [[task.first, task.last] for task in tasks]
             state["keys"] = int(rows.sum())
             save()
+        old = [file for each in phases.old for file in each.shifted_files()]
         paths, jobs = [], []
         for number, (first, last) in enumerate(state["collide"]):
             path = phases.file(f"edges-{number:06d}")
             paths.append(path)
             # how often it is read follows from the memory of this try
-            arguments = (CollisionTask(first, last), list(key_paths), path, phases.task_memory, phases.on_device)
-            jobs.append(phases.job(f"collide {number}", path, collide, arguments, phases.device))
+            task, on_device = CollisionTask(first, last), phases.on_device and not old
+            arguments = (task, list(key_paths), path, phases.task_memory, on_device, old)
+            jobs.append(phases.job(f"collide {number}", path, collide, arguments, "CPU" if old else phases.device))
         phases.run("collide", jobs)
         return paths
 
@@ -109,10 +124,27 @@ class DedupRun:
         phases.run("gather", jobs)
         return paths
 
-    def _choose(self, members: Sequence[Path], state: dict[str, Any], save: Callable[[], None]) -> dict[str, int]:
+    def _gather_old(self, labels: Path) -> list[Path]:
+        """Documents of old runs that are in clusters."""
+        phases, olds = self.phases, self.phases.old
+        names, seed = run_names(olds), phases.context.pipeline.seed
+        paths, jobs = [], []
+        for number, old in enumerate(olds):
+            for part, file in enumerate(old.member_files):
+                path = phases.file(f"members-old-{number:03d}-{part:06d}.parquet")
+                paths.append(path)
+                arguments = (labels, old, file, names, seed, path)
+                jobs.append(phases.job(f"gather old {number} {part}", path, gather_old_members, arguments))
+        if jobs:
+            phases.run("gather from old runs", jobs)
+        return paths
+
+    def _choose(
+        self, members: Sequence[Path], old: Sequence[Path], state: dict[str, Any], save: Callable[[], None]
+    ) -> Counter[str]:
         phases = self.phases
         if "choose" not in state:
-            state["choose"] = [list(roots) for roots in plan_choice(members, phases.task_memory)]
+            state["choose"] = [list(roots) for roots in plan_choice(members, phases.task_memory, old)]
             save()
         jobs, clusters, removals = [], [], []
         for number, roots in enumerate(state["choose"]):
@@ -121,9 +153,11 @@ class DedupRun:
             clusters[-1].parent.mkdir(parents=True, exist_ok=True)
             evidence, keep = phases.dedup.evidence, phases.dedup.keep
             verified = phases.dedup.thresholds is not None
-            arguments = (list(members), tuple(roots), clusters[-1], removals[-1], evidence, keep, verified)
+            arguments = (list(members), tuple(roots), clusters[-1], removals[-1], evidence, keep, verified, list(old))
             # the removals are written after the clusters, so they say that both are there
             jobs.append(phases.job(f"choose {number}", removals[-1], choose, arguments))
         phases.run("choose", jobs)
-        duplicates = sum(read_counts(path)["removals"] for path in removals)
-        return {"duplicates": duplicates, "clusters": sum(read_counts(path)["clusters"] for path in clusters)}
+        # a file of either kind that is damaged is made again
+        for path in clusters:
+            read_counts(path)
+        return sum((Counter(read_counts(path)) for path in removals), Counter())

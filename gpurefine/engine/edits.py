@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpurefine.dedup.pieces import Edit, Spans
+from gpurefine.dedup.removals import read_removals
 from gpurefine.dedup.spanfiles import read_spans, spans_of_rows
-from gpurefine.dedup.survivors import read_removals
 from gpurefine.documents import REMOVED_SCHEMA, ROW_BITS, TEXT, Batch
 from gpurefine.engine.chain import removal_table
 from gpurefine.frames import arrow_array, take, to_arrow, to_host_frame
@@ -37,6 +37,10 @@ SPAN_SCHEMA = pa.schema(
         pa.field("text", TEXT),
     ]
 )
+
+
+#: Rules of a document of which another one stays: one of this run, or of an old run, which is the evidence.
+DUPLICATE, AGAINST = "duplicate", "against"
 
 
 @dataclass
@@ -91,11 +95,12 @@ class Removals:
         cut = self._table.slice(low, high - low)
         said = {
             "stage": pa.repeat(self._name, len(cut)),
-            "rule": pa.repeat("duplicate", len(cut)),
+            "rule": pc.if_else(pc.is_valid(cut["run"]), AGAINST, DUPLICATE),
             "value": cut[self._measure],
             "limit": pa.repeat(self._limit, len(cut)),
             "cluster": cut["cluster"],
             "survivor": cut["survivor"],
+            "evidence": cut["run"],
         }
         return unchanged(batch.keep(~gone), removal_table(batch, gone, said, self._keep_text))
 

@@ -28,6 +28,8 @@ SAMPLE_BYTES = 4 << 20
 #: Assumptions, printed with the estimate: seconds of CPU a page, bytes of Parquet a document that is in work/.
 SECONDS_A_PAGE = 0.020
 BYTES_A_DOCUMENT = 2_500
+#: Of an id in the tables that are kept beside keys; those of WARC files are random numbers.
+BYTES_AN_ID = 30
 #: Of an edge in an edge file; a collide task writes one a document at most.
 BYTES_AN_EDGE = 16
 
@@ -76,6 +78,7 @@ def estimate_lines(prepared: Prepared, backend: Backend) -> Iterator[str]:
         elif step.dedup_after is not None:
             tasks = _collide_tasks(step.dedup_after, records, budget, prepared.workers)
             yield from _dedup_lines(step.dedup_after, records, max(1, count), budget, prepared.memory, tasks)
+            yield from _other_runs_lines(prepared, step.dedup_after, records, tasks)
             # joined key files stand beside those they were made of
             work_bytes = 2 * _key_bytes(step.dedup_after) + BYTES_AN_EDGE * len(tasks)
             if step.dedup_after.thresholds is not None:
@@ -136,6 +139,26 @@ def _dedup_lines(
         f"the workers, but {_size(task_memory(0, 1))} at least); connecting takes {LABEL_BYTES} bytes for "
         f"each document with a duplicate, at most {_size(documents * LABEL_BYTES)} of {_size(task_memory(memory, 1))}"
     )
+
+
+def _other_runs_lines(
+    prepared: Prepared, dedup: DedupStage, documents: int, tasks: list[CollisionTask]
+) -> Iterator[str]:
+    """What a dedup reads of the keys of old runs, and what it leaves for later ones."""
+    olds = prepared.old_keys.get(dedup.name, ())
+    if olds:
+        passes = max((task.passes for task in tasks), default=1)
+        yield (
+            f"  {dedup.name}: compared with {sum(old.documents for old in olds):,} documents of {len(olds)} old runs: "
+            f"{_size(sum(old.key_bytes() for old in olds))} of their keys are read "
+            f"{'once' if passes == 1 else f'{passes} times'}, on CPUs"
+        )
+    if prepared.pipeline.output.keep_keys:
+        kept = _key_bytes(dedup) + BYTES_AN_ID
+        yield (
+            f"  {dedup.name}: its keys are kept for later runs: {kept:,} bytes a document with its id, at most "
+            f"{_size(documents * kept)} in keys/"
+        )
 
 
 def _key_bytes(dedup: DedupStage) -> int:

@@ -24,8 +24,9 @@ from gpurefine.dedup.components import connect
 from gpurefine.dedup.keys import slice_rows
 from gpurefine.dedup.members import gather_members
 from gpurefine.dedup.policies import has_rank
+from gpurefine.dedup.removals import REMOVAL_SCHEMA
 from gpurefine.dedup.rowgroups import row_groups
-from gpurefine.dedup.survivors import REMOVAL_SCHEMA, choose, plan_choice
+from gpurefine.dedup.survivors import choose, plan_choice
 from gpurefine.documents import ROW_BITS, TEXT
 from gpurefine.engine.frames_emit import BEST, Emitted, documents_path, keys_path
 from gpurefine.engine.frames_names import name_rows

@@ -16,13 +16,15 @@ import pyarrow as pa
 
 from gpurefine.dedup.bandkeys import BLOCK_BYTES
 from gpurefine.dedup.keys import join_key_files
+from gpurefine.dedup.oldkeys import OldKeys
 from gpurefine.documents import DOCUMENT_SCHEMA
 from gpurefine.engine.context import RunContext
 from gpurefine.engine.emit import emit_keys, emitted_files
 from gpurefine.engine.jobs import Job, run_jobs, workers_by_device
+from gpurefine.engine.oldruns import damaged, placed
 from gpurefine.engine.plan import Device, Step, next_partitions, task_memory
 from gpurefine.engine.progress import StepProgress, tell
-from gpurefine.errors import DamagedFileError
+from gpurefine.errors import DamagedFileError, RunError
 from gpurefine.stages.base import DedupStage
 
 #: Key files without bands are joined to about this size, so that a slice is worth a read; a file with bands is written
@@ -104,6 +106,11 @@ class Phases:
         """The key files of the partitions."""
         return [self.context.store.keys(self.step.index, index) for index in range(self.partitions)]
 
+    @property
+    def old(self) -> list[OldKeys]:
+        """Keys of old runs that it compares too."""
+        return placed(self.context.old_keys.get(self.dedup.name, ()), self.partitions)
+
     def repairing(self, find: Callable[[], Found]) -> Found:
         """Call ``find``, which makes what is missing, again when a file turns out to be damaged."""
         self.file("").mkdir(parents=True, exist_ok=True)
@@ -117,8 +124,10 @@ class Phases:
     def _repair(self, error: DamagedFileError) -> None:
         """Make a damaged key file again from its documents; what was made of key files is only deleted.
 
-        Raises the error when the file is none of these.
+        Raises the error when the file is none of these, in other words when it is a file of an old run.
         """
+        if any(old.folder in error.path.parents for old in self.old):
+            raise RunError(damaged(error)) from None
         emitted = {path: index for index in range(self.partitions) for path in self._files_of(index)}
         folders = self.file(""), self.context.store.scores(self.step.index)
         if error.path not in emitted and error.path.parent not in folders:

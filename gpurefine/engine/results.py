@@ -31,7 +31,7 @@ CHECKED_PARQUET = ds.ParquetFileFormat(
 #: Columns of folders that may still be empty.
 RESULT_SCHEMAS = {"refined": REFINED_SCHEMA, "removed": REMOVED_SCHEMA, "spans": SPAN_SCHEMA}
 
-CLUSTER_COLUMNS = ("cluster", "member", "survivor", "file", "offset", "evidence")
+CLUSTER_COLUMNS = ("cluster", "member", "survivor", "file", "offset", "evidence", "run")
 
 
 class Run:
@@ -94,7 +94,9 @@ class Run:
         return from_arrow(self._table("removed", columns=columns, filter=_rule_filter(rule)))
 
     def clusters(self) -> pd.DataFrame:
-        """Members of all clusters of duplicates: cluster, member, survivor, file and offset of the member, evidence."""
+        """Members of all clusters of duplicates: cluster, member, survivor, file and offset of the member,
+        evidence, and the old run whose document the survivor is (null: one of this run).
+        """
         folder = self.store.root / "clusters"
         if not folder.is_dir():
             return pd.DataFrame(columns=list(CLUSTER_COLUMNS))

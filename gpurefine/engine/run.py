@@ -6,17 +6,20 @@ import os
 import platform
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pyarrow as pa
 from distributed import Client
 
-from gpurefine.config import Pipeline, fingerprint, load_pipeline
+from gpurefine.config import Pipeline, fingerprint, load_pipeline, with_against
+from gpurefine.dedup.oldkeys import OldKeys
 from gpurefine.engine.context import RunContext
 from gpurefine.engine.dedupcolumns import check_documents
+from gpurefine.engine.differences import differences
 from gpurefine.engine.execute import execute
+from gpurefine.engine.oldruns import check_output, checksums, find_old_keys
 from gpurefine.engine.plan import check_fit, cut_steps, split_bytes, uses_gpu
 from gpurefine.engine.progress import tell
 from gpurefine.engine.results import Run
@@ -64,6 +67,7 @@ class Prepared:
     workers : local worker processes
     memory : bytes that the run may plan with
     split_size : bytes of input in a partition of the first step
+    old_keys : of old runs, by the name of the dedup that compares them
     """
 
     pipeline: Pipeline
@@ -76,6 +80,7 @@ class Prepared:
     workers: int
     memory: int
     split_size: int
+    old_keys: dict[str, tuple[OldKeys, ...]] = field(default_factory=dict)
 
 
 def run(
@@ -84,6 +89,7 @@ def run(
     output: str | os.PathLike,
     *,
     overrides: Sequence[str] = (),
+    against: str | os.PathLike | Sequence[str | os.PathLike] = (),
     backend: str = "auto",
     workers: int | None = None,
     memory: int | None = None,
@@ -101,6 +107,7 @@ def run(
     inputs : files or globs: WARC, or for a pipeline without ``extract`` Parquet with a column of texts
     output : the run directory
     overrides : ``KEY=VALUE`` each, as ``--set`` takes them
+    against : directories of finished runs with ``output.keep_keys``: copies of their documents are removed
     backend : ``auto`` uses GPUs if they can be used and says which way it went, ``gpu`` refuses to run without one
     workers : local CPU worker processes, default one a core that no GPU worker takes
     memory : bytes that all workers together may use for keys and tables, default 70 % of what is free
@@ -122,6 +129,8 @@ def run(
         when it failed midway; the same call goes on
     """
     pipeline = config if isinstance(config, Pipeline) else load_pipeline(config, overrides)
+    pipeline = with_against(pipeline, [against] if isinstance(against, str | os.PathLike) else against)
+    check_output(pipeline, output)
     patterns = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     decided = decide_backend(backend, uses_gpu(pipeline), scheduler)
     prepared = prepare(
@@ -190,6 +199,8 @@ def prepare(
     provided = {stage.name: stage.provide(resources) for stage in pipeline.stages}
     if pipeline.output.tokens:
         provided["tokens"] = provide_model("gpt2-vocab.bpe", resources)
+    old_keys = find_old_keys(pipeline, provided)
+    provided |= checksums(old_keys)
     count = workers or available_cores()
     versions = _versions(DECIDING_PACKAGES)
     return Prepared(
@@ -210,6 +221,7 @@ def prepare(
         workers=count,
         memory=planned_memory(memory),
         split_size=partition_bytes or split_bytes(sum(file.size for file in files), count),
+        old_keys=old_keys,
     )
 
 
@@ -252,6 +264,8 @@ def _context(
         split_size=manifest["split_size"],
         memory=prepared.memory,
         quiet=quiet,
+        provided=prepared.provided,
+        old_keys=prepared.old_keys,
     )
 
 
@@ -267,43 +281,12 @@ def _take_directory(store: RunStore, prepared: Prepared, backend: Backend, fresh
             raise OutputError(f"{store.root} is not empty and holds no run ({shown}): choose another -o directory")
         return new_manifest(prepared, backend)
     if manifest["fingerprint"] != prepared.fingerprint:
-        changes = _differences(manifest, new_manifest(prepared, backend))
+        changes = differences(manifest, new_manifest(prepared, backend))
         raise OutputError(
             f"{store.root} holds another run; changed: {', '.join(changes[:5])}"
             f"{' ...' if len(changes) > 5 else ''}; use --fresh to start over, or another -o directory"
         )
     return manifest
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What changed, each as ``path: old -> new``."""
-    found: list[str] = []
-    for part in ("pipeline", "provided", "versions"):
-        _walk(old[part], new[part], part, found)
-    names = [{file["name"]: file["size"] for file in manifest["inputs"]} for manifest in (old, new)]
-    if names[0] != names[1]:
-        changed = sorted(name for name in names[0].keys() | names[1].keys() if names[0].get(name) != names[1].get(name))
-        found.append(f"inputs ({', '.join(changed[:3])}{' ...' if len(changed) > 3 else ''})")
-    return found or ["inputs"]
-
-
-def _walk(old: Any, new: Any, path: str, found: list[str]) -> None:
-    pairs: Iterable[tuple[Any, Any, Any]]
-    if isinstance(old, dict) and isinstance(new, dict):
-        pairs = [(key, old.get(key), new.get(key)) for key in dict.fromkeys([*old, *new])]
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        pairs = [(index, a, b) for index, (a, b) in enumerate(zip(old, new, strict=True))]
-    else:
-        if old != new:
-            found.append(f"{path} ({_short(old)} -> {_short(new)})")
-        return
-    for key, a, b in pairs:
-        _walk(a, b, f"{path}.{key}", found)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _versions(names: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 refined/ removed/ stats/ clusters/ spans/ the results, Parquet
 scores/                                  similarities of documents that a verified dedup compared
-seen_urls/                               lists of the URLs of kept documents, for later runs
+seen_urls/ keys/                         lists of the URLs of kept documents, and keys of dedups, for later runs
 summary.json  manifest.json              counts; all that decides, the plan of each step and its state
 work/                                    intermediate documents, key files, edges; emptied when complete
 """
@@ -19,12 +19,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gpurefine.dedup.oldkeys import FOLDER as KEYS_FOLDER
+from gpurefine.dedup.oldkeys import keys_folder
 from gpurefine.dedup.urllist import FOLDER as LIST_FOLDER
 from gpurefine.errors import OutputError
 from gpurefine.write import remove_unfinished, write_json
 
 FORMAT_VERSION = 1
-RESULT_FOLDERS = ("refined", "removed", "stats", "clusters", "spans", "scores", LIST_FOLDER)
+RESULT_FOLDERS = ("refined", "removed", "stats", "clusters", "spans", "scores", LIST_FOLDER, KEYS_FOLDER)
 
 #: Name of the file, up to the process number, that a starting run makes to see whether it may; another may see it.
 PROBE_MARK = ".writable-"
@@ -80,6 +82,10 @@ class RunStore:
     def clusters(self, step: int, part: int) -> Path:
         """Clusters that the dedup after this step found."""
         return self.root / "clusters" / f"part-{step}-{part:06d}.parquet"
+
+    def kept_keys(self, stage: str) -> Path:
+        """The folder of keys that the dedup of this name leaves for later runs."""
+        return keys_folder(self.root, stage)
 
     def read_manifest(self) -> dict[str, Any] | None:
         """The manifest, or None if there is none.

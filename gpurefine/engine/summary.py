@@ -26,7 +26,7 @@ SUMS = (
 SPAN_COUNTS = ("span_documents", "spans", "span_characters")
 
 #: What the summary says of a dedup; its plan stands in the manifest.
-DEDUP_COUNTS = ("keys", "duplicates", "clusters", "marks", "seconds")
+DEDUP_COUNTS = ("keys", "duplicates", "duplicates_of_old_runs", "clusters", "marks", "seconds")
 
 
 class Tally:

@@ -15,8 +15,8 @@ def dedup_pipeline(kind: str, overrides: Sequence[str] = (), **parameters: Any) 
     Parameters
     ----------
     kind : ``minhash``, ``exact``, ``substring``, or ``module:Class`` of a dedup stage of yours
-    overrides : ``KEY=VALUE`` each; ``bands=14`` is a parameter of the stage, ``seed=1``, ``annotate=true`` and keys of
-        the sections ``input`` and ``output`` are the pipeline's
+    overrides : ``KEY=VALUE`` each; ``bands=14`` is a parameter of the stage, ``seed=1``,
+        ``annotate=true``, ``against=DIRECTORY`` and keys of the sections ``input`` and ``output`` are the pipeline's
     parameters : of the stage; they come before ``overrides``
 
     Raises
@@ -44,5 +44,7 @@ def _what(kind: str) -> str:
 def _of_stage(override: str, stage: str) -> str:
     """The override with the stage's name before a key that is not the pipeline's."""
     key = override.partition("=")[0].strip()
-    of_pipeline = key.partition(".")[0] in ("seed", "annotate", "input", "output") or key.startswith(f"{stage}.")
+    of_pipeline = key.partition(".")[0] in ("seed", "annotate", "against", "input", "output") or key.startswith(
+        f"{stage}."
+    )
     return override if of_pipeline or not key else f"{stage}.{override.strip()}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -179,6 +179,9 @@ class DedupStage(Stage):
     #: Column of a document that the keys are made of.
     key_source: ClassVar[str] = "text"
 
+    #: Fields that decide no key: documents of runs that differ in these alone can be compared.
+    beside_keys: ClassVar[frozenset[str]] = frozenset({"as_", "keep"})
+
     keep: str = Field(
         "random",
         description="which document of a cluster stays: `random` (by a keyed hash of seed and id), `first` (by file "
@@ -218,6 +221,15 @@ class DedupStage(Stage):
     def evidence(self) -> str:
         """Why members of a cluster collided, for ``clusters/``."""
         return self.kind.removeprefix("dedup.")
+
+    def key_settings(self, provided: Mapping[str, Any]) -> dict[str, Any]:
+        """All that decides the keys of a document, as plain data: keys of two runs compare when it is equal.
+
+        Parameters
+        ----------
+        provided : what ``provide`` returned
+        """
+        return {"kind": self.kind, **self.model_dump(mode="json", exclude=set(self.beside_keys)), **provided}
 
     @property
     def key_bands(self) -> int:

@@ -15,7 +15,7 @@ from gpurefine.kernels.scalar import mix64
 
 #: sha256 of the modules whose functions are compiled into the kernel below. Numba keeps machine code for as long as the
 #: text of this file is the same, so a change in one of those must show here: see tests/kernels/test_kernel_cache.py.
-COMPILED_FROM = "26e889b7bd7dbff7ab1afbacf644914ca4b1efd005b25018e5c0c0333b4492c6"
+COMPILED_FROM = "ab9177274080b8f8310406757d4835f78a1c9077dc63c6bb585d6ed51744fa6b"
 
 #: Keys whose places in the table are fetched before the first of them is looked up: the waits for memory overlap.
 AHEAD = 64
@@ -39,7 +39,7 @@ def _connected(one, other, parent):
 
 
 @njit(nogil=True, cache=True)
-def link_band_keys(keys, first, table, room, salt, part, parts, parent, left, right, filled):
+def link_band_keys(keys, first, table, room, salt, part, parts, parent, left, right, filled, enter=True):
     """Enter keys of one band into the table and append an edge for each that connects two documents anew.
 
     Parameters
@@ -55,6 +55,7 @@ def link_band_keys(keys, first, table, room, salt, part, parts, parent, left, ri
     parent : uint32, (documents,), ``arange`` before the first band and kept for all; an edge to a document beyond its
         end is always appended
     left, right : uint64; edges between positions are written from index ``filled`` on, there must be room for n
+    enter : whether keys that the table does not have are entered; if not, they are passed over
 
     Returns
     -------
@@ -94,6 +95,8 @@ def link_band_keys(keys, first, table, room, salt, part, parts, parent, left, ri
                 if slot == table.shape[0]:
                     slot = 0
             if table[slot, 0] == 0:
+                if not enter:
+                    continue
                 if entered == room:
                     return filled, -1, shared
                 table[slot, 0], table[slot, 1] = key, position

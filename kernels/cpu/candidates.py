@@ -16,7 +16,7 @@ from gpurefine.kernels.cpu.collisions import scaled
 from gpurefine.kernels.scalar import mix64
 
 #: sha256 of the modules whose functions are compiled into the kernels below: see tests/kernels/test_kernel_cache.py.
-COMPILED_FROM = "198a17211c13d441e15080df08fdc4ecf664c551a3c8dfecf67dfd34f96249f3"
+COMPILED_FROM = "a4cf86fa7cda53140ad16b7715e94503a96f8073a3773b86e7ab27c1ee3bd816"
 
 #: Set on the position of a hub whose key has been seen on a second document.
 SHARED = np.uint64(1 << 63)

@@ -29,7 +29,9 @@ def scaled(fraction, n):
 
 
 @njit(nogil=True, cache=True)
-def link_equal_keys(keys, documents, table_keys, table_documents, room, salt, part, parts, left, right, filled):
+def link_equal_keys(
+    keys, documents, table_keys, table_documents, room, salt, part, parts, left, right, filled, enter=True
+):
     """Enter rows into the table and append an edge for each that meets another document with its key.
 
     Parameters
@@ -43,6 +45,7 @@ def link_equal_keys(keys, documents, table_keys, table_documents, room, salt, pa
         made to meet in one place of the table from slowing it down
     part, parts : only the keys of this one of ``parts`` equal shares of all keys are entered; parts is below 2**32
     left, right : uint64; edges are written from index ``filled`` on, there must be room for n
+    enter : whether keys that the table does not have are entered; if not, they are passed over
 
     Returns
     -------
@@ -65,6 +68,8 @@ def link_equal_keys(keys, documents, table_keys, table_documents, room, salt, pa
         while True:
             holder = table_documents[slot]
             if holder == EMPTY:
+                if not enter:
+                    break
                 if entered == room:
                     return filled, -1, shared
                 for column in range(columns):

@@ -13,7 +13,7 @@ from gpurefine.kernels.cpu.collisions import EMPTY, SHARED, scaled
 from gpurefine.kernels.scalar import mix64
 
 #: sha256 of the modules whose functions are compiled into the kernels below: see tests/kernels/test_kernel_cache.py.
-COMPILED_FROM = "198a17211c13d441e15080df08fdc4ecf664c551a3c8dfecf67dfd34f96249f3"
+COMPILED_FROM = "a4cf86fa7cda53140ad16b7715e94503a96f8073a3773b86e7ab27c1ee3bd816"
 
 
 @njit(nogil=True, cache=True, inline="always")

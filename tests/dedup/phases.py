@@ -17,8 +17,9 @@ from gpurefine.dedup.hashing import text_hashes
 from gpurefine.dedup.keys import SLICES, join_key_files, slice_rows, write_key_file
 from gpurefine.dedup.members import METADATA, gather_members
 from gpurefine.dedup.policies import TEXT_LENGTH, best_column, text_lengths
+from gpurefine.dedup.removals import read_removals
 from gpurefine.dedup.scopes import scoped_keys
-from gpurefine.dedup.survivors import choose, plan_choice, read_removals
+from gpurefine.dedup.survivors import choose, plan_choice
 from gpurefine.documents import document_numbers
 from gpurefine.frames import string_column
 

@@ -60,7 +60,7 @@ def brute_force(documents, seed, keep, scope):
 
         best = min(members, key=order)
         for each in members:
-            clusters.append((best["id"], each["id"], best["id"], each["file"], each["offset"], "exact"))
+            clusters.append((best["id"], each["id"], best["id"], each["file"], each["offset"], "exact", None))
             if each is not best:
                 removed[each["file"], each["offset"]] = (best["id"], best["id"], len(members))
     return removed, sorted(clusters)

@@ -12,10 +12,13 @@ from phases import deduplicate, document, write_documents
 from gpurefine.dedup.components import LABEL_SCHEMA
 from gpurefine.dedup.hashing import keyed_hash
 from gpurefine.dedup.members import MEMBER_SCHEMA, gather_members
-from gpurefine.dedup.survivors import choose, plan_choice, read_removals
+from gpurefine.dedup.removals import read_removals
+from gpurefine.dedup.survivors import choose, plan_choice
 from gpurefine.errors import DamagedFileError, RunError
 from gpurefine.write import TableWriter, read_footer
 
+#: Counts of what has to do with old runs, where there is none.
+NOTHING_OLD = {"old_clusters": 0, "old_members": 0, "old_removals": 0}
 MIB = 1 << 20
 
 
@@ -51,7 +54,7 @@ def test_a_keyed_hash_is_that_of_the_id_and_the_seed():
 
 def test_counts_are_in_the_footers(folder):
     counts = choose(members(folder), (0, 1 << 63), folder / "c.parquet", folder / "r.parquet")
-    assert counts == {"clusters": 20, "members": 120, "removals": 100}
+    assert counts == {"clusters": 20, "members": 120, "removals": 100} | NOTHING_OLD
     assert read_footer(folder / "c.parquet") == read_footer(folder / "r.parquet") == counts
     assert pq.read_metadata(folder / "c.parquet").num_rows == 120
     assert sum(read_footer(path)["members"] for path in members(folder)) == 120
@@ -149,7 +152,7 @@ def test_a_cluster_with_200_000_members_of_one_id(tmp_path):
         writer.close({"members": count, "bytes": table.nbytes})
     (bounds,) = plan_choice([path], 1)
     counts = choose([path], bounds, tmp_path / "c.parquet", tmp_path / "r.parquet")
-    assert counts == {"clusters": 1, "members": count, "removals": count - 1}
+    assert counts == {"clusters": 1, "members": count, "removals": count - 1} | NOTHING_OLD
     removed = read_removals([tmp_path / "r.parquet"], 0)
     assert set(range(count)) - set(removed["document"].to_pylist()) == {count // 2}
     assert set(removed["members"].to_pylist()) == {count}
