@@ -148,8 +148,9 @@ def _other_runs_lines(
     olds = prepared.old_keys.get(dedup.name, ())
     if olds:
         passes = max((task.passes for task in tasks), default=1)
+        runs = f"{len(olds)} old run{'s' if len(olds) > 1 else ''}"
         yield (
-            f"  {dedup.name}: compared with {sum(old.documents for old in olds):,} documents of {len(olds)} old runs: "
+            f"  {dedup.name}: compared with {sum(old.documents for old in olds):,} documents of {runs}: "
             f"{_size(sum(old.key_bytes() for old in olds))} of their keys are read "
             f"{'once' if passes == 1 else f'{passes} times'}, on CPUs"
         )
