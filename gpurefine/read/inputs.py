@@ -1,7 +1,4 @@
-"""Which files a run reads: globs expanded, each file named and checked before anything is written.
-
-A file's kind is told by how it begins: Parquet by its magic, everything else is read as WARC.
-"""
+"""Which files a run reads: globs expanded, each file named and checked before anything is written."""
 
 from __future__ import annotations
 
@@ -12,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from gpurefine.errors import InputError
+from gpurefine.read.kinds import Kind, kind_of
 from gpurefine.read.pages import dump_and_segment
 from gpurefine.read.warc import WarcSplit
-
-PARQUET_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -28,7 +24,7 @@ class InputFile:
     name : path below the folder that all inputs share; what ``removed/`` and ``refined/`` call the file
     size : bytes
     dump, segment : Common Crawl's names in the path, or None
-    kind : ``warc`` or ``parquet``
+    kind : of ``kinds``
     """
 
     path: str
@@ -36,7 +32,7 @@ class InputFile:
     size: int
     dump: str | None
     segment: str | None
-    kind: str = "warc"
+    kind: Kind = "warc"
 
 
 def find_inputs(patterns: Sequence[str | os.PathLike]) -> list[InputFile]:
@@ -76,12 +72,11 @@ def _named(paths: list[str]) -> list[InputFile]:
     for path in paths:
         try:
             size = os.path.getsize(path)
-            with open(path, "rb") as opened:
-                kind = "parquet" if opened.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC else "warc"
         except OSError as error:
             raise InputError(f"cannot read the input {path}: {error.strerror}") from None
         dump, segment = dump_and_segment(path)
-        result.append(InputFile(path, str(PurePosixPath(os.path.relpath(path, common))), size, dump, segment, kind))
+        name = str(PurePosixPath(os.path.relpath(path, common)))
+        result.append(InputFile(path, name, size, dump, segment, kind_of(path)))
     return result
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 
 from gpurefine.errors import InputError
 from gpurefine.read.members import MAGIC, find_member, member_start, read_members
+from gpurefine.read.opening import open_binary
 from gpurefine.read.records import (
     MAX_BLOCK,
     RECORD_START,
@@ -19,7 +20,7 @@ from gpurefine.read.records import (
     find_record,
     read_records,
 )
-from gpurefine.read.window import FileSource, Window, open_binary
+from gpurefine.read.window import FileSource, Window
 
 __all__ = ["MAX_BLOCK", "Damage", "WarcRecord", "WarcSplit"]
 

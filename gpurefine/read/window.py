@@ -6,38 +6,11 @@ be entered anywhere; the decompressed bytes of a gzip member pass only once.
 
 from __future__ import annotations
 
-import os
 from typing import BinaryIO, Protocol
-
-from gpurefine.errors import InputError
 
 #: A file is read in pieces that grow from the first to the second size while they are read one after the other.
 FIRST_PIECE = 1 << 14
 LARGEST_PIECE = 1 << 20
-
-
-def open_binary(path: str) -> tuple[BinaryIO, int]:
-    """Open a local file or, for a path with ``://``, what fsspec finds there.
-
-    Returns
-    -------
-    The file, open for reading, and its size in bytes.
-
-    Raises
-    ------
-    InputError
-        if it cannot be opened
-    """
-    try:
-        if "://" in path:
-            import fsspec
-
-            system, name = fsspec.core.url_to_fs(path)
-            return system.open(name, "rb"), system.size(name)
-        file = open(path, "rb", buffering=0)  # noqa: SIM115 - the caller closes it
-        return file, os.fstat(file.fileno()).st_size
-    except (OSError, ImportError, ValueError) as error:
-        raise InputError(f"cannot read the input {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 class Source(Protocol):

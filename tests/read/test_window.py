@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gpurefine.errors import InputError
-from gpurefine.read.window import LARGEST_PIECE, FileSource, Window, open_binary
+from gpurefine.read.opening import open_binary
+from gpurefine.read.window import LARGEST_PIECE, FileSource, Window
 
 
 class OnceSource:
@@ -89,19 +88,3 @@ def test_search_holds_little(tmp_path):
         window = Window(FileSource(file, size))
         assert window.find(b"x", 0, size) == size - 1
         assert len(window.buffer) <= 2 * LARGEST_PIECE
-
-
-def test_open_local_and_url(tmp_path):
-    """Both ways of naming a file give its bytes and its size."""
-    path = tmp_path / "file"
-    path.write_bytes(b"some bytes")
-    for name in (str(path), f"file://{path}"):
-        file, size = open_binary(name)
-        with file:
-            assert (file.read(), size) == (b"some bytes", 10)
-
-
-@pytest.mark.parametrize("name", ["missing.warc.gz", "file:///missing.warc.gz", "nosuchprotocol://x/y"])
-def test_what_cannot_be_opened_is_named(name):
-    with pytest.raises(InputError, match=name):
-        open_binary(name)
