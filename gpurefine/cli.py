@@ -29,7 +29,13 @@ app.add_typer(fetch_app, name="fetch")
 
 ConfigArgument = Annotated[str, typer.Argument(help="a preset's name or a YAML file", show_default=False)]
 InputsArgument = Annotated[list[str], typer.Argument(help="WARC files or globs", show_default=False)]
-OutputOption = Annotated[Path, typer.Option("-o", "--output", help="the run directory", show_default=False)]
+OutputOption = Annotated[
+    str, typer.Option("-o", "--output", help="the run directory, or s3://BUCKET/FOLDER", show_default=False)
+]
+StageOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="the local directory that a run for s3:// is made in", show_default=False),
+]
 WorkersOption = Annotated[int | None, typer.Option(help="worker processes, default one a core", show_default=False)]
 MemoryOption = Annotated[
     str | None, typer.Option(help="bytes for keys and tables of all workers (8GiB), default 70 % of what is free")
@@ -93,6 +99,7 @@ def run(
     part: PartOption = None,
     against: AgainstOption = [],  # noqa: B006 - typer copies it
     set_: SetOption = [],  # noqa: B006
+    stage: StageOption = None,
     offline: OfflineOption = False,
     fresh: FreshOption = False,
     quiet: QuietOption = False,
@@ -109,6 +116,7 @@ def run(
         memory=parse_bytes(memory),
         scheduler=scheduler,
         partition_bytes=parse_bytes(partition_size),
+        stage=stage,
         offline=offline,
         fresh=fresh,
         quiet=quiet,
@@ -120,7 +128,9 @@ def run(
 def dedup(
     kind: Annotated[str, typer.Argument(help="minhash, exact or url", show_default=False)],
     inputs: Annotated[list[str], typer.Argument(help="Parquet files or globs", show_default=False)],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="the run directory", show_default=False)] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help="the run directory, or s3://BUCKET/FOLDER", show_default=False)
+    ] = None,
     bands: Annotated[int | None, typer.Option(help="of minhash; default 450", show_default=False)] = None,
     rows: Annotated[int | None, typer.Option(help="of minhash, a band; default 20", show_default=False)] = None,
     shingle: Annotated[
@@ -142,6 +152,7 @@ def dedup(
     part: PartOption = None,
     against: AgainstOption = [],  # noqa: B006 - typer copies it
     set_: SetOption = [],  # noqa: B006
+    stage: StageOption = None,
     offline: OfflineOption = False,
     fresh: FreshOption = False,
     quiet: QuietOption = False,
@@ -168,6 +179,7 @@ def dedup(
         memory=parse_bytes(memory),
         scheduler=scheduler,
         partition_bytes=parse_bytes(partition_size),
+        stage=stage,
         offline=offline,
         fresh=fresh,
         quiet=quiet,
@@ -177,7 +189,7 @@ def dedup(
 
 @app.command()
 def demo(
-    output: OutputOption = Path("gpurefine-demo"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="where it is made")] = Path("gpurefine-demo"),
     workers: WorkersOption = None,
     offline: OfflineOption = False,
     quiet: QuietOption = False,
@@ -263,7 +275,9 @@ def curve(
 
 @app.command()
 def explain(
-    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="a run directory", show_default=False)],
+    run_directory: Annotated[
+        str, typer.Argument(metavar="RUN", help="a run directory, or its URL", show_default=False)
+    ],
     id_or_url: Annotated[str, typer.Argument(metavar="ID-or-URL", show_default=False)],
 ) -> None:
     """Say what became of a page and why."""

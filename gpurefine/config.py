@@ -74,6 +74,9 @@ class Pipeline(BaseModel):
     @field_validator("against")
     @classmethod
     def _each_once_absolute_and_in_order(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        url = next((name for name in value if "://" in name), None)
+        if url is not None:
+            raise ValueError(f"'{url}' is not on this machine, and keys are read locally: copy the run here first")
         # workers may be elsewhere; the order in which old runs are named changes nothing
         value = tuple(sorted(str(Path(name).absolute()) for name in value))
         twice = next((name for name in value if value.count(name) > 1), None)

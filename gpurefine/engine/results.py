@@ -18,15 +18,11 @@ from gpurefine.dedup.curve import curve, settings_of
 from gpurefine.dedup.hashing import keyed_hash
 from gpurefine.documents import REFINED_SCHEMA, REMOVED_SCHEMA
 from gpurefine.engine.edits import SPAN_SCHEMA
+from gpurefine.engine.resultfolder import open_results
 from gpurefine.engine.rethreshold import clusters_at, other_thresholds, scored_dedup, scored_pairs
 from gpurefine.engine.store import RunStore
 from gpurefine.errors import InputError
 from gpurefine.frames import from_arrow
-
-#: Parquet that is checked page by page: zstd alone lets many a flipped bit through.
-CHECKED_PARQUET = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
 
 #: Columns of folders that may still be empty.
 RESULT_SCHEMAS = {"refined": REFINED_SCHEMA, "removed": REMOVED_SCHEMA, "spans": SPAN_SCHEMA}
@@ -35,19 +31,27 @@ CLUSTER_COLUMNS = ("cluster", "member", "survivor", "file", "offset", "evidence"
 
 
 class Run:
-    """The results of a run directory. Tables are read when asked for; ``columns`` and ``rule`` keep them small."""
+    """The results of a run directory, a local one or one in an object store.
+
+    Tables are read when asked for; ``columns`` and ``rule`` keep them small.
+    """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        self.store = RunStore(path)
-        manifest = self.store.read_manifest()
+        self._results = open_results(path)
+        manifest = self._results.manifest()
         if manifest is None:
             raise InputError(f"{path} is no run directory: it has no manifest.json; name the directory given to -o")
         self.manifest: dict[str, Any] = manifest
 
     @property
     def path(self) -> str:
-        """The run directory."""
-        return str(self.store.root)
+        """The run directory, or its URL."""
+        return self._results.name
+
+    @property
+    def store(self) -> RunStore:
+        """The run directory. Raises InputError if it is not on this machine."""
+        return self._results.local()
 
     @property
     def complete(self) -> bool:
@@ -58,7 +62,7 @@ class Run:
         """The content of ``summary.json``. Raises InputError when the run is not complete."""
         if not self.complete:
             raise InputError(f"the run in {self.path} is not complete; give the same command again to go on")
-        return json.loads(self.store.summary_path.read_text("utf-8"))
+        return json.loads(self._results.summary())
 
     def waterfall(self) -> pd.DataFrame:
         """How many records each stage and rule removed.
@@ -97,8 +101,7 @@ class Run:
         """Members of all clusters of duplicates: cluster, member, survivor, file and offset of the member,
         evidence, and the old run whose document the survivor is (null: one of this run).
         """
-        folder = self.store.root / "clusters"
-        if not folder.is_dir():
+        if not self._results.has("clusters"):
             return pd.DataFrame(columns=list(CLUSTER_COLUMNS))
         return from_arrow(self._table("clusters"))
 
@@ -175,8 +178,7 @@ class Run:
         A row for each document that was measured: ``id``, ``file``, ``offset``, ``removed_by`` (the first rule that
         hit, or null), and a column for each ``stage:rule``
         """
-        folder = self.store.root / "stats"
-        if not folder.is_dir():
+        if not self._results.has("stats"):
             raise InputError(f"the run in {self.path} has no statistics; run with --set output.stats=true")
         table = self._table("stats")
         measured = pd.DataFrame([dict(row) for row in table["measured"].to_pylist()])
@@ -225,17 +227,16 @@ class Run:
 
     def _table(self, name: str, **options: Any) -> pa.Table:
         """Rows of a result folder; ``options`` choose columns and rows. Raises InputError if a file is damaged."""
-        folder = self.store.root / name
         schema = RESULT_SCHEMAS.get(name)
         try:
-            if schema is not None and not any(folder.glob("part-*.parquet")):
+            if schema is not None and not self._results.has(name):
                 return ds.dataset(schema.empty_table()).to_table(**options)
             # a run on tables keeps more columns, which its files tell
             own = None if name == "refined" else schema
-            return ds.dataset(folder, format=CHECKED_PARQUET, schema=own).to_table(**options)
+            return self._results.dataset(name, schema=own).to_table(**options)
         except (OSError, pa.ArrowException) as error:
             raise InputError(
-                f"cannot read {folder}: {error}; a file there is damaged, run again with --fresh"
+                f"cannot read {self.path}/{name}: {error}; a file there is damaged, run again with --fresh"
             ) from None
 
     def __repr__(self) -> str:

@@ -19,9 +19,11 @@ from gpurefine.engine.context import RunContext
 from gpurefine.engine.dedupcolumns import check_documents
 from gpurefine.engine.differences import differences
 from gpurefine.engine.execute import execute
+from gpurefine.engine.objectfolder import is_url
 from gpurefine.engine.oldruns import check_output, checksums, find_old_keys
 from gpurefine.engine.plan import check_fit, cut_steps, split_bytes, uses_gpu
 from gpurefine.engine.progress import tell
+from gpurefine.engine.publish import claim, leave_stage, open_published, publish
 from gpurefine.engine.results import Run
 from gpurefine.engine.store import FORMAT_VERSION, RunStore
 from gpurefine.engine.tools import StageTools
@@ -95,6 +97,7 @@ def run(
     memory: int | None = None,
     scheduler: str | None = None,
     partition_bytes: int | None = None,
+    stage: str | os.PathLike | None = None,
     offline: bool = False,
     fresh: bool = False,
     quiet: bool = False,
@@ -105,7 +108,7 @@ def run(
     ----------
     config : a preset's name, a YAML file, or a Pipeline
     inputs : files or globs: WARC, or for a pipeline without ``extract`` Parquet with a column of texts
-    output : the run directory
+    output : the run directory, or its URL in an object store (``s3://bucket/folder``)
     overrides : ``KEY=VALUE`` each, as ``--set`` takes them
     against : directories of finished runs with ``output.keep_keys``: copies of their documents are removed
     backend : ``auto`` uses GPUs if they can be used and says which way it went, ``gpu`` refuses to run without one
@@ -113,6 +116,7 @@ def run(
     memory : bytes that all workers together may use for keys and tables, default 70 % of what is free
     scheduler : address or file of a Dask scheduler to use instead of local workers
     partition_bytes : bytes of input in a first partition, default by size and workers; never changes a result
+    stage : for an ``output`` in an object store: the local directory that the run is made in
     offline : use models and lists of the cache only
     fresh : delete what an earlier run left in ``output`` and start over
     quiet : show no progress; a ``SettingWarning`` (a Python warning) about a parameter that is hardly meant is shown
@@ -143,10 +147,36 @@ def run(
     )
     decided = _for_columns(decided, prepared, backend)
     warn_of_settings(pipeline.stages)
-    store = RunStore(output)
+    begin = _Begin(prepared, decided, scheduler, fresh, quiet)
+    if not is_url(output):
+        if stage is not None:
+            raise ConfigError(f"stage {stage}: {output} is a local directory, which is made in place: leave it out")
+        return Run(_run_in(RunStore(output), begin).root)
+    published = open_published(str(output), stage)
+    if not claim(published, new_manifest(prepared, decided), fresh=fresh):
+        tell(f"the run is made in {published.stage}, then put into {published.folder.url}", quiet=quiet)
+        publish(published, _run_in(RunStore(published.stage), begin), quiet=quiet)
+        leave_stage(published, keep=pipeline.output.keep_work, quiet=quiet)
+    return Run(published.folder.url)
+
+
+@dataclass(frozen=True)
+class _Begin:
+    """What is to run, and how."""
+
+    prepared: Prepared
+    backend: Backend
+    scheduler: str | None
+    fresh: bool
+    quiet: bool
+
+
+def _run_in(store: RunStore, begin: _Begin) -> RunStore:
+    """Begin or go on with a run in a local directory, to its end."""
+    prepared, decided, quiet = begin.prepared, begin.backend, begin.quiet
     store.prepare()
     with store.lock():
-        manifest = _take_directory(store, prepared, decided, fresh)
+        manifest = _take_directory(store, prepared, decided, begin.fresh)
         if manifest["state"] != "complete":
             store.clean_unfinished()
             manifest["backend"] = decided.note
@@ -154,15 +184,15 @@ def run(
             tell(decided.note, quiet=quiet)
             # another try, or a run into another directory, may be known to the same scheduler
             run_key = f"gpurefine-{prepared.fingerprint[:12]}-{secrets.token_hex(4)}"
-            with open_client(prepared.workers, scheduler, store.work / "dask", decided) as client:
+            with open_client(prepared.workers, begin.scheduler, store.work / "dask", decided) as client:
                 client.register_plugin(StageTools(prepared.resources, prepared.provided), name=run_key)
                 try:
                     execute(_context(store, prepared, manifest, client, run_key, decided, quiet), manifest)
                 finally:
                     client.unregister_worker_plugin(run_key)
-        if not pipeline.output.keep_work:
+        if not prepared.pipeline.output.keep_work:
             store.clear_work()
-    return Run(store.root)
+    return store
 
 
 def _for_columns(decided: Backend, prepared: Prepared, backend: str) -> Backend:
