@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pyarrow.dataset as ds
 from fsspec.core import url_to_fs
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from gpurefine.errors import OutputError
 
@@ -129,7 +129,7 @@ class ObjectFolder:
         """Call again while that may help. Raises FileNotFoundError, or OutputError for all else."""
         tries = Retrying(
             stop=stop_after_attempt(TRIES),
-            wait=wait_exponential_jitter(initial=0.5, max=LONGEST_WAIT),
+            wait=wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT),
             retry=retry_if_exception(passes),
             reraise=True,
         )
