@@ -7,10 +7,12 @@ hold more than a few blocks: what cannot be read is a ``Damage``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 
 from gpurefine.errors import InputError
-from gpurefine.read.members import MAGIC, find_member, member_start, read_members
+from gpurefine.read.gzipmembers import Gzip
+from gpurefine.read.members import Compression, find_member, read_members
 from gpurefine.read.opening import open_binary
 from gpurefine.read.records import (
     MAX_BLOCK,
@@ -21,6 +23,7 @@ from gpurefine.read.records import (
     read_records,
 )
 from gpurefine.read.window import FileSource, Window
+from gpurefine.read.zstdframes import Zstd, first_frame, read_dictionary
 
 __all__ = ["MAX_BLOCK", "Damage", "WarcRecord", "WarcSplit"]
 
@@ -33,15 +36,16 @@ _PROBE = 256
 class WarcSplit:
     """The records of a WARC that start in a byte range. Iterate over it once.
 
-    A split owns what starts in ``[begin, end)``: gzip members, records of a plain file, damaged regions. It reads
-    beyond ``end`` to finish the last one. A split that does not begin at 0 is read from the first place in it that
-    looks like a record start, which may be inside a page that contains a WARC: compare ``last_end`` of one split with
-    ``first_start`` of the next (``gpurefine.read.splits.next_correction``) and read again from the right ``start``.
-    The records and damaged regions of all splits are then those of the whole file, whatever the boundaries.
+    A split owns what starts in ``[begin, end)``: gzip members, zstd frames, records of a plain file, damaged regions.
+    It reads beyond ``end`` to finish the last one. A split that does not begin at 0 is read from the first place in it
+    that looks like a record start, which may be inside a page that contains a WARC: compare ``last_end`` of one split
+    with ``first_start`` of the next (``gpurefine.read.splits.next_correction``) and read again from the right
+    ``start``. The records and damaged regions of all splits are then those of the whole file, whatever the boundaries.
 
     Parameters
     ----------
-    path : local file, or a URL that fsspec can open; plain or gzip, which its first bytes decide and not its name
+    path : local file, or a URL that fsspec can open; plain, gzip or zstd, which its first bytes decide
+        and not its name
     begin, end : range of bytes; None ends it where the file ends
     start : where to start instead of searching; at or beyond ``end`` the split is empty
     max_block : bytes of a record's block that are kept. About three times as much memory is held at most
@@ -78,39 +82,56 @@ class WarcSplit:
             if (self.begin if at is None else at) >= end:
                 return
             window = Window(FileSource(file, size))
-            gzip = _is_gzip(window, self.path, self.max_block)
+            compression = compression_of(window, self.path, self.max_block)
+            find, read = _readers(compression)
             if at is None:
                 window.move(self.begin - 1)
-                at = (find_member if gzip else find_record)(window, self.begin, end)
+                at = find(window, self.begin, end)
             if at is None:
                 return
             self.first_start = at
-            self.last_end = yield from (read_members if gzip else read_records)(window, at, end, self.max_block)
+            self.last_end = yield from read(window, at, end, self.max_block)
 
 
-def _is_gzip(window: Window, path: str, max_block: int) -> bool:
-    """Whether a file, seen from its start, consists of gzip members; False for a plain WARC, InputError for neither."""
-    compressed = window.view(0, len(MAGIC)) == MAGIC
-    start = member_start(window, 0) if compressed else window.view(0, _PROBE)
+def compression_of(window: Window, path: str, max_block: int = MAX_BLOCK) -> Compression | None:
+    """How a WARC is compressed, seen from its start; None for a plain one.
+
+    Raises
+    ------
+    InputError
+        naming the file where it is none
+    """
+    known = [Gzip(), Zstd(read_dictionary(window))]
+    begun = next((each for each in known if each.begins(window.view(0, len(each.magic)))), None)
+    start = window.view(0, _PROBE) if begun is None else begun.start(window, window.move(first_frame(window, HEAD)))
     plausible = RECORD_START.match(start) is not None
-    if compressed and plausible:
-        return True
+    if begun is not None and plausible:
+        return begun
+    window.move(0)
     if plausible and all(isinstance(item, WarcRecord) for item in islice(read_records(window, 0, HEAD, max_block), 2)):
-        return False
-    # The first records are damaged, or the file is no WARC. Pages contain WARCs of the other kind, so that the first
+        return None
+    # The first records are damaged, or the file is no WARC. Pages contain WARCs of other kinds, so that the first
     # one found proves nothing: the kind is the one that makes more of the file readable.
-    plain = _readable(window, find_record, read_records, max_block)
-    members = _readable(window, find_member, read_members, max_block)
-    if plain != members:
-        return members > plain
+    readable = {each: _readable(window, *_readers(each), max_block) for each in (None, *known)}
+    best = max(readable.values())
+    found = [each for each, amount in readable.items() if amount == best]
+    if len(found) == 1:
+        return found[0]
     # a start that cannot be decompressed may be all there is
-    if plausible or (compressed and not start):
-        return compressed
+    if plausible or (begun is not None and not start):
+        return begun
     if start.startswith(b"filedesc:"):
         raise InputError(f"{path} is an ARC file, the format before WARC: convert it, as 'warcio recompress' does")
     raise InputError(
-        f"{path} is no WARC: its first {HEAD >> 20} MiB hold no record; expected a WARC file, plain or gzip"
+        f"{path} is no WARC: its first {HEAD >> 20} MiB hold no record; expected a WARC file, plain, gzip or zstd"
     )
+
+
+def _readers(compression: Compression | None) -> tuple[Callable[..., int | None], Callable[..., Iterator]]:
+    """What finds and what reads the records of a file."""
+    if compression is None:
+        return find_record, read_records
+    return partial(find_member, compression=compression), partial(read_members, compression=compression)
 
 
 def _readable(

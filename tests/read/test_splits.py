@@ -7,7 +7,7 @@ from itertools import accumulate
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from warc_tools import TORTURE, member, read_splits, record
+from warc_tools import TORTURE, frame, member, read_splits, record, skippable, stored_frame
 
 from gpurefine.read.splits import next_correction, plan_splits
 from gpurefine.read.warc import Damage, WarcRecord, WarcSplit
@@ -52,38 +52,44 @@ def test_correction_names_the_first_split_that_does_not_fit(splits, expected):
     assert next_correction(splits) == expected
 
 
-def nested(compressed: bool, level: int) -> bytes:
-    """A WARC whose pages contain WARCs, plain and gzipped; stored pages show them to anyone who searches."""
+def nested(wrap) -> bytes:
+    """A WARC whose pages contain WARCs, plain and compressed; stored pages show them to anyone who searches."""
     inner = [record(100 + i, b"inner %d " % i * 9) for i in range(4)]
     pages = [
         b"first page",
         b"\r\n\r\n" + b"".join(inner),
         b"x" * 300 + b"\n" + member(inner[0]) + member(inner[1], 0) + b"\n" + inner[2],
-        b"".join(member(data, level) for data in inner),
+        b"".join(wrap(data) for data in inner),
         b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: 400\r\n\r\nno record",
-        member(b"".join(inner), 0),
+        member(b"".join(inner), 0) + stored_frame(b"".join(inner)) + skippable(frame(inner[1])) + frame(inner[0]),
         b"last page " * 40,
     ]
     records = [record(i, page) for i, page in enumerate(pages)]
     # a region without records, and padding at the end
-    damage = b"junk \x1f\x8b\x08 WARC/1.0 " * 5
-    wrap = (lambda data: member(data, level)) if compressed else (lambda data: data)
+    damage = b"junk \x1f\x8b\x08 \x28\xb5\x2f\xfd WARC/1.0 " * 5
     return b"".join(map(wrap, records[:4])) + damage + b"\r\n" + b"".join(map(wrap, records[4:])) + bytes(70)
 
 
-@pytest.mark.parametrize(
-    ("compressed", "level"), [(False, 9), (True, 0), (True, 9)], ids=["plain", "stored", "deflate"]
-)
+def stored_member(data: bytes) -> bytes:
+    return member(data, 0)
+
+
+def frame_and_another(data: bytes) -> bytes:
+    """A frame of a record, and one that is passed over, in which there is another record for who searches."""
+    return frame(data) + skippable(b"index " + frame(record(99)))
+
+
+@pytest.mark.parametrize("wrap", [bytes, stored_member, member, stored_frame, frame, frame_and_another])
 class TestNestedWarcs:
     """Pages that contain WARCs mislead a split that begins in them; correction must undo it."""
 
     @settings(deadline=None, max_examples=150)
     @given(cuts=st.lists(st.floats(0, 1), max_size=8))
     @example(cuts=[])
-    def test_splits_hold_what_the_file_holds(self, tmp_path_factory, compressed, level, cuts):
+    def test_splits_hold_what_the_file_holds(self, tmp_path_factory, wrap, cuts):
         """Whatever the boundaries, splits hold the records and damaged regions of the whole file, in order."""
-        data = nested(compressed, level)
-        path = tmp_path_factory.getbasetemp() / f"nested-{compressed}-{level}.warc"
+        data = nested(wrap)
+        path = tmp_path_factory.getbasetemp() / f"nested-{wrap.__name__}.warc"
         path.write_bytes(data)
         bounds = sorted({0, len(data), *(int(cut * len(data)) for cut in cuts)})
         whole = list(WarcSplit(str(path)))
@@ -93,16 +99,16 @@ class TestNestedWarcs:
         ]
         assert sum(isinstance(item, Damage) for item in whole) == 1
 
-    def test_splits_are_misled(self, tmp_path, compressed, level):
-        """The pages do what they are there for: some split of stored pages begins at an inner record."""
-        data = nested(compressed, level)
+    def test_splits_are_misled(self, tmp_path, wrap):
+        """The pages do what they are there for: some split begins at an inner record, where one can be seen."""
+        data = nested(wrap)
         path = tmp_path / "nested.warc"
         path.write_bytes(data)
         _, corrections = read_splits(str(path), [*range(0, len(data), 64), len(data)])
-        assert (corrections > 2) == (not compressed or level == 0)
+        assert (corrections > 2) == (wrap is not member)
 
 
-@pytest.mark.parametrize("wrap", [bytes, member], ids=["plain", "gzip"])
+@pytest.mark.parametrize("wrap", [bytes, member, frame])
 @pytest.mark.parametrize("shift", [0, -1])
 def test_records_are_found_at_the_edge_of_a_split(tmp_path, wrap, shift):
     """Splits that begin at a record, or a byte before it, need no correction."""

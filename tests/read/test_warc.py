@@ -11,7 +11,7 @@ import fastwarc
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from warc_tools import TORTURE, member, read_splits, record
+from warc_tools import TORTURE, frame, member, read_splits, record, stored_frame
 
 from gpurefine.errors import InputError
 from gpurefine.read.warc import Damage, WarcRecord, WarcSplit
@@ -170,14 +170,14 @@ class TestKinds:
         [b"hello, this is a text file\n" * 50, bytes(5000), b"\x89PNG\r\n\x1a\n", b"WARC", b"WARC/1.0\r\n\r\n"],
         ids=["text", "zeros", "png", "four letters", "a version alone"],
     )
-    @pytest.mark.parametrize("compressed", [False, True])
-    def test_no_warc(self, tmp_path, data, compressed):
+    @pytest.mark.parametrize("wrap", [bytes, member, frame])
+    def test_no_warc(self, tmp_path, data, wrap):
         path = tmp_path / "some.warc.gz"
-        path.write_bytes(member(data) if compressed else data)
+        path.write_bytes(wrap(data))
         with pytest.raises(InputError, match=r"some\.warc\.gz is no WARC"):
             read(path)
 
-    @pytest.mark.parametrize("wrap", [member, bytes], ids=["gzip", "plain"])
+    @pytest.mark.parametrize("wrap", [member, bytes, frame], ids=["gzip", "plain", "zstd"])
     def test_arc_is_named(self, tmp_path, wrap):
         path = tmp_path / "old.arc"
         path.write_bytes(wrap(b"filedesc://old.arc 0.0.0.0 20080430204825 text/plain 76\n1 0 x\n"))
@@ -187,7 +187,7 @@ class TestKinds:
     def test_damaged_start(self, tmp_path):
         """A WARC whose first bytes are lost is still one, and what was lost is a damaged region."""
         path = tmp_path / "damaged.warc.gz"
-        for wrap in (bytes, member):
+        for wrap in (bytes, member, frame):
             first, rest = wrap(record(0)), wrap(record(1)) + wrap(record(2))
             for junk in (bytes(len(first)), b"\xff" + first[1:], b"j" * 200_000 + b"\n"):
                 path.write_bytes(junk + rest)
@@ -200,7 +200,8 @@ class TestKinds:
         path = tmp_path / "damaged.warc"
         plain = record(0) + record(1, member(record(8)) * 3) + record(2) * 9
         members = member(record(0)) + member(record(1, b"\n" + record(8)), 0) + member(record(2)) * 9
-        for data, ids in ((plain, 10), (members, 10)):
+        frames = frame(record(0)) + frame(record(1, b"\n" + record(8) + member(record(8)))) + frame(record(2)) * 9
+        for data, ids in ((plain, 10), (members, 10), (frames, 10)):
             path.write_bytes(b"\xff" + data[1:])
             assert len(records_of(read(path), "response")) == ids
 
@@ -234,10 +235,15 @@ BODIES = [
     b"\n\n" + record(90) + record(91),
     b"x\n" * 77,
     member(record(92), 0) + member(record(93)),
+    frame(record(94)) + frame(record(95)),
 ]
 
 
-@pytest.mark.parametrize("wrap", [bytes, member, lambda data: member(data, 0)], ids=["plain", "deflate", "stored"])
+@pytest.mark.parametrize(
+    "wrap",
+    [bytes, member, lambda data: member(data, 0), frame, stored_frame],
+    ids=["plain", "deflate", "stored", "zstd", "stored zstd"],
+)
 @settings(deadline=None, max_examples=300)
 @given(
     begin=st.floats(0, 1),
@@ -254,6 +260,8 @@ BODIES = [
 @example(begin=0.0, length=1, put=b"", cuts=[])
 @example(begin=0.0, length=0, put=b"WARC/1.0\nA:", cuts=[0.1])
 @example(begin=0.0, length=0, put=b"\x1f\x8b\x08", cuts=[0.1])
+@example(begin=0.0, length=0, put=b"\x28\xb5\x2f\xfd", cuts=[0.1])
+@example(begin=0.5, length=0, put=b"\x5d\x2a\x4d\x18\xff\xff\0\0", cuts=[0.5])
 @example(begin=0.5, length=0, put=b"WARC/1.0\r\nWARC-Type: response\r\n", cuts=[0.5])
 def test_damage_anywhere(tmp_path_factory, wrap, begin, length, put, cuts):
     """Bytes overwritten, lost or inserted at any place: no error, all bytes accounted for, all other records read.

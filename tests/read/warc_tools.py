@@ -6,6 +6,9 @@ import gzip
 from itertools import pairwise
 from pathlib import Path
 
+import xxhash
+import zstandard
+
 from gpurefine.read.splits import next_correction
 from gpurefine.read.warc import Damage, WarcRecord, WarcSplit
 
@@ -33,6 +36,28 @@ def record(
 def member(data: bytes, level: int = 9) -> bytes:
     """One gzip member; level 0 stores the bytes as they are, so that what is inside can be seen from outside."""
     return gzip.compress(data, level, mtime=0)
+
+
+def frame(data: bytes, dictionary: zstandard.ZstdCompressionDict | None = None, **parameters) -> bytes:
+    """One zstd frame with a checksum; parameters are those of zstandard."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        9, write_checksum=True, write_dict_id=dictionary is not None, **parameters
+    )
+    return zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters).compress(data)
+
+
+def stored_frame(data: bytes, block: int = 128 << 10) -> bytes:
+    """One zstd frame, written by hand, that holds the bytes as they are: what is inside can be seen from outside."""
+    blocks = [data[at : at + block] for at in range(0, len(data), block)] or [b""]
+    heads = [(len(piece) << 3 | (piece is blocks[-1])).to_bytes(3, "little") for piece in blocks]
+    # a single segment with a checksum, its size in four bytes
+    head = b"\x28\xb5\x2f\xfd\xa4" + len(data).to_bytes(4, "little")
+    return head + b"".join(map(bytes.__add__, heads, blocks)) + xxhash.xxh64_digest(data)[:3:-1]
+
+
+def skippable(content: bytes, kind: int = 0) -> bytes:
+    """A frame that holds nothing for a reader."""
+    return bytes([0x50 + kind]) + b"\x2a\x4d\x18" + len(content).to_bytes(4, "little") + content
 
 
 def read_splits(path: str, bounds: list[int]) -> tuple[list[WarcRecord | Damage], int]:
