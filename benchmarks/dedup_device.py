@@ -35,8 +35,9 @@ from gpurefine import frames
 from gpurefine.engine.tables import dedup_pipeline
 from gpurefine.kernels.cuda import collisions, minhash
 from gpurefine.kernels.cuda.device import to_device, to_host
+from gpurefine.machine import available_cores
 from gpurefine.resources.cache import default_resources
-from gpurefine.workers import available_cores, decide_backend, open_client
+from gpurefine.workers import decide_backend, open_client
 
 SEED = 3
 #: Documents of the run that is not timed, and of the batch that is profiled: 128 MB of text.

@@ -55,6 +55,9 @@ AgainstOption = Annotated[
     typer.Option("--against", metavar="RUN", help="a run with kept keys whose documents' copies go; may be repeated"),
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="delete what an earlier run left there and start over")]
+DashboardOption = Annotated[
+    bool, typer.Option("--dashboard", help="serve Dask's dashboard to this machine and tell its address")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="show no progress, only the result")]
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -103,6 +106,7 @@ def run(
     offline: OfflineOption = False,
     fresh: FreshOption = False,
     quiet: QuietOption = False,
+    dashboard: DashboardOption = False,
 ) -> None:
     """Refine a crawl. The same command goes on where a run was stopped."""
     result = gpurefine.run(
@@ -120,6 +124,7 @@ def run(
         offline=offline,
         fresh=fresh,
         quiet=quiet,
+        dashboard=dashboard,
     )
     report.print_waterfall(result)
 
@@ -156,6 +161,7 @@ def dedup(
     offline: OfflineOption = False,
     fresh: FreshOption = False,
     quiet: QuietOption = False,
+    dashboard: DashboardOption = False,
 ) -> None:
     """Remove duplicates from tables with a column of texts. The same command goes on where a run was stopped."""
     from gpurefine.engine.tables import dedup_pipeline
@@ -183,6 +189,7 @@ def dedup(
         offline=offline,
         fresh=fresh,
         quiet=quiet,
+        dashboard=dashboard,
     )
     report.print_waterfall(result)
 

@@ -21,11 +21,12 @@ from packaging.utils import canonicalize_name
 
 from gpurefine.devices import Device, DeviceReport, extra_for, find_devices
 from gpurefine.errors import GpurefineError, ResourceError
+from gpurefine.machine import available_cores, available_memory
 from gpurefine.probe import distribution
 from gpurefine.resources.cache import Resources, sha256_of
 from gpurefine.resources.lists import UT1, open_provided
 from gpurefine.resources.registry import MODELS
-from gpurefine.workers import available_cores, available_memory, decide_backend, scheduler_workers
+from gpurefine.workers import decide_backend, scheduler_workers
 
 Mark = Literal["ok", "missing", "problem"]
 

@@ -13,20 +13,19 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import dask
+import pyarrow as pa
 from distributed import Client, Nanny, Scheduler, SpecCluster
 
+from gpurefine.dashboard import dashboard_options
 from gpurefine.devices import DeviceReport, find_devices
 from gpurefine.errors import ConfigError, ResourceError
+from gpurefine.frames import unfit_for_device
 
 BACKENDS = ("auto", "cpu", "gpu")
-
-#: Share of the free memory that is planned with when ``--memory`` is not given.
-MEMORY_SHARE = 0.7
 
 #: Seconds to wait for a scheduler that is running to answer.
 CONNECT_TIMEOUT = 20
@@ -43,36 +42,6 @@ WORKER_COMMANDS = {
     "GPU": "NUMBA_CUDA_MEMORY_MANAGER=rmm.allocators.numba dask cuda worker ADDRESS --resources GPU=1 --nthreads 1 "
     "--rmm-async --set-rmm-allocator-for-libs cupy --enable-cudf-spill",
 }
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def check_count(name: str, value: object) -> None:
-    """Raise ConfigError if a parameter of a call is neither None (its default) nor a whole number of 1 or more."""
-    if value is not None and (not isinstance(value, Integral) or value < 1):
-        raise ConfigError(f"{name} must be a whole number of at least 1, found {value!r}")
-
-
-def planned_memory(memory: int | None = None) -> int:
-    """Bytes that keys and tables may take: what is asked for, or a share of what is free."""
-    return memory or int(available_memory() * MEMORY_SHARE)
-
-
-def available_memory() -> int:
-    """Bytes of memory that are free for a run: of the machine, or in the control group where that is less."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                free = int(line.split()[1]) * 1024
-    with contextlib.suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        used = int((group / "memory.current").read_text())
-        free = min(free, int((group / "memory.max").read_text()) - used)
-    return free
 
 
 @dataclass(frozen=True)
@@ -128,6 +97,29 @@ def decide_backend(
     raise ResourceError(f"--backend gpu: {found.note.removeprefix(_FALLBACK)}; or use --backend auto or cpu")
 
 
+def fit_for_columns(decided: Backend, others: pa.Schema, backend: str) -> Backend:
+    """What was decided, or CPUs where documents have columns that cannot lie on a device.
+
+    Parameters
+    ----------
+    decided : by ``decide_backend``
+    others : columns that documents have beside ours, from tables
+    backend : the user's word, as ``decide_backend`` takes it
+
+    Raises
+    ------
+    ConfigError
+        for ``gpu``; the sentence names the column
+    """
+    unfit = unfit_for_device(others) if decided.on_device else []
+    if not unfit:
+        return decided
+    problem = f"cuDF cannot hold column {unfit[0]!r} of type {others.field(unfit[0]).type}"
+    if backend == "gpu":
+        raise ConfigError(f"--backend gpu: {problem}; write it as text or numbers, or use --backend auto or cpu")
+    return Backend(note=f"runs on CPUs, no GPU is used: {problem}")
+
+
 #: How the note begins where GPUs were looked for and are not used.
 _FALLBACK = "runs on CPUs, no GPU is used: "
 
@@ -181,7 +173,9 @@ def visible_devices(count: int) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def open_client(workers: int, scheduler: str | None, scratch: Path, backend: Backend = Backend()) -> Iterator[Client]:
+def open_client(
+    workers: int, scheduler: str | None, scratch: Path, backend: Backend = Backend(), dashboard: bool = False
+) -> Iterator[Client]:
     """A client with local workers on CPUs, and one on each GPU, or one of a scheduler that is running.
 
     Parameters
@@ -190,6 +184,7 @@ def open_client(workers: int, scheduler: str | None, scratch: Path, backend: Bac
     scheduler : ``tcp://host:port`` or a scheduler file; None starts local workers
     scratch : where local workers keep their files
     backend : from ``decide_backend``
+    dashboard : whether a local scheduler shows what it does on a page that only this machine can open
 
     Raises
     ------
@@ -212,7 +207,7 @@ def open_client(workers: int, scheduler: str | None, scratch: Path, backend: Bac
         dask.config.set({"distributed.worker.daemon": False, "distributed.comm.timeouts.connect": "60s"}),
         SpecCluster(
             workers=worker_specs(workers, backend, scratch),
-            scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": ":0"}},
+            scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", **dashboard_options(dashboard)}},
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from distributed import LocalCluster
 
-from gpurefine import workers
+from gpurefine import machine, workers
 from gpurefine.devices import Device, DeviceReport
 from gpurefine.errors import ResourceError
 
@@ -38,8 +38,8 @@ def test_a_scheduler_file_works(scheduler, tmp_path):
 
 
 def test_memory_and_cores_are_those_of_this_machine():
-    assert workers.available_memory() > 1 << 20
-    assert workers.available_cores() >= 1
+    assert machine.available_memory() > 1 << 20
+    assert machine.available_cores() >= 1
 
 
 class RMMSetup:

@@ -25,6 +25,7 @@ from gpurefine.engine.plan import (
     cut_steps,
     first_partitions,
     flow_of,
+    input_bytes,
     next_partitions,
 )
 from gpurefine.engine.progress import StepProgress
@@ -107,11 +108,13 @@ def _run_step(context: RunContext, flow: Sequence[Step], manifest: dict[str, Any
     began = time.monotonic()
     partitions = [Partition(**{**entry, "sources": tuple(entry["sources"])}) for entry in record["partitions"]]
     if step.index == 0:
+        sizes = input_bytes(partitions, [file.size for file in context.inputs])
         largest = min(context.split_size, max(file.size for file in context.inputs))
     else:
         before = manifest["steps"][step.index - 1]["kept_bytes"]
-        largest = max((sum(before[source] for source in partition.sources) for partition in partitions), default=0)
-    tally = _process(context, flow, partitions, largest)
+        sizes = [sum(before[source] for source in partition.sources) for partition in partitions]
+        largest = max(sizes, default=0)
+    tally = _process(context, flow, partitions, sizes, largest)
     if step.index == 0:
         _correct_splits(context, step, partitions, tally, manifest)
     _check_step(step, manifest, tally)
@@ -125,10 +128,12 @@ def _run_step(context: RunContext, flow: Sequence[Step], manifest: dict[str, Any
     context.store.write_manifest(manifest)
 
 
-def _process(context: RunContext, flow: Sequence[Step], partitions: Sequence[Partition], largest: int) -> Tally:
+def _process(
+    context: RunContext, flow: Sequence[Step], partitions: Sequence[Partition], sizes: Sequence[int], largest: int
+) -> Tally:
     """Counts of all partitions of the first step, of those that were done before and of those done now.
 
-    ``largest`` is the bytes of the largest partition as it is read.
+    ``sizes`` are the bytes of the partitions as they are read, ``largest`` is what the largest may have of them.
     """
     step, tally = flow[0], Tally(len(partitions))
     title = ", ".join(filter(None, ["read" if step.index == 0 else "", *(stage.name for stage in step.map_stages)]))
@@ -139,7 +144,7 @@ def _process(context: RunContext, flow: Sequence[Step], partitions: Sequence[Par
             (task,) = job.arguments
             yield from followers.after(task.partition.index, task.step.index, counts)
 
-    with StepProgress(title or "write", len(partitions), quiet=context.quiet) as progress:
+    with StepProgress(title or "write", len(partitions), sum(sizes), quiet=context.quiet) as progress:
 
         def todo() -> Iterator[Job]:
             for partition in partitions:
@@ -149,7 +154,7 @@ def _process(context: RunContext, flow: Sequence[Step], partitions: Sequence[Par
                     yield partition_job(context, task)
                 else:
                     tally.add(found)
-                    progress.advance(timed=False)
+                    progress.advance(size=sizes[partition.index], timed=False)
                     yield from followers.after(partition.index, step.index, found)
 
         def may_begin(running: int) -> bool:
@@ -158,7 +163,7 @@ def _process(context: RunContext, flow: Sequence[Step], partitions: Sequence[Par
         for job, counts in run_jobs(context.client, context.run_key, todo(), follow, may_begin):
             if job.function is process_partition and job.arguments[0].step.index == step.index:
                 tally.add(counts)
-                progress.advance(counts["records"], counts["kept"], counts["input_bytes"])
+                progress.advance(counts["records"], counts["kept"], sizes[counts["partition"]])
     return tally
 
 

@@ -17,8 +17,8 @@ from gpurefine.engine.frames_phases import DECISION_SCHEMA, Call, call_in, find,
 from gpurefine.engine.frames_spans import FoundSpans, edit_partition, emit_pieces, find_frame_spans
 from gpurefine.engine.plan import task_memory
 from gpurefine.errors import InputError, RunError
+from gpurefine.machine import available_cores
 from gpurefine.stages.base import SpanStage
-from gpurefine.workers import available_cores
 
 if TYPE_CHECKING:
     from gpurefine.engine.frames_dedup import Task

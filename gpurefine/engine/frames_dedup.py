@@ -25,9 +25,9 @@ from gpurefine.engine.frames_spans import edit_partition, emit_pieces, find_fram
 from gpurefine.engine.plan import task_memory
 from gpurefine.errors import ConfigError, InputError
 from gpurefine.frames import is_device_frame
+from gpurefine.machine import check_count, planned_memory
 from gpurefine.resources.cache import default_resources
 from gpurefine.stages.base import DedupStage, SpanStage, warn_of_settings
-from gpurefine.workers import check_count, planned_memory
 
 #: The columns that a deduplicated frame has more than it had.
 NEW_COLUMNS = ("keep", "reason", "cluster", "survivor")

@@ -228,6 +228,23 @@ def first_partitions(
     return [Partition(index, file, begin, end) for index, (file, begin, end) in enumerate(splits)]
 
 
+def input_bytes(partitions: Sequence[Partition], sizes: Sequence[int]) -> list[int]:
+    """Bytes of input in each partition of step 0, also where it is a range of rows; their sum is that of the files.
+
+    Parameters
+    ----------
+    sizes : bytes of the input files
+    """
+    extents: dict[int, int] = {}
+    for partition in partitions:
+        extents[partition.file] = max(partition.end, extents.get(partition.file, 0))
+    return [
+        sizes[partition.file] * partition.end // max(1, extents[partition.file])
+        - sizes[partition.file] * partition.begin // max(1, extents[partition.file])
+        for partition in partitions
+    ]
+
+
 def next_partitions(sizes: Sequence[int], target: int) -> list[Partition]:
     """Partitions of a later step: neighbours of the step before, joined to some ``target`` bytes.
 

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -165,7 +165,7 @@ def publish(published: Published, store: RunStore, *, quiet: bool) -> None:
             )
         with (
             ThreadPoolExecutor(PUTS) as pool,
-            StepProgress(f"put into {folder.url}", len(waiting), quiet=quiet) as progress,
+            StepProgress(f"put into {folder.url}", len(waiting), _size(waiting.values()), quiet=quiet) as progress,
         ):
             for size in pool.map(folder.put, waiting.values(), waiting):
                 progress.advance(size=size)
@@ -173,6 +173,10 @@ def publish(published: Published, store: RunStore, *, quiet: bool) -> None:
         folder.write(MANIFEST, store.manifest_path.read_bytes())
     except OutputError as error:
         raise RunError(f"{error}; the results are in {store.root}") from error
+
+
+def _size(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
 
 
 def _results(store: RunStore) -> Iterator[tuple[str, Path]]:

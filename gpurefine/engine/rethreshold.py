@@ -17,7 +17,7 @@ from gpurefine.dedup.survivors import CLUSTER_SCHEMA, choose, plan_choice
 from gpurefine.engine.plan import task_memory
 from gpurefine.engine.store import RunStore
 from gpurefine.errors import InputError
-from gpurefine.workers import planned_memory
+from gpurefine.machine import planned_memory
 
 #: A pair of documents that were compared: each with its id, file and offset, and their similarities.
 PAIR_COLUMNS = ("member", "file", "offset", "other", "other_file", "other_offset", "jaccard", "edit")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pyarrow as pa
 from distributed import Client
 
 from gpurefine.config import Pipeline, fingerprint, load_pipeline, with_against
+from gpurefine.dashboard import check_dashboard, dashboard_link
 from gpurefine.dedup.oldkeys import OldKeys
 from gpurefine.engine.context import RunContext
 from gpurefine.engine.dedupcolumns import check_documents
@@ -28,31 +27,14 @@ from gpurefine.engine.results import Run
 from gpurefine.engine.store import FORMAT_VERSION, RunStore
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import ConfigError, OutputError
-from gpurefine.frames import unfit_for_device
+from gpurefine.machine import available_cores, check_count, planned_memory
 from gpurefine.read.columns import check_tables
 from gpurefine.read.inputs import InputFile, check_inputs, find_inputs
 from gpurefine.resources.cache import default_resources
 from gpurefine.resources.models import provide_model
 from gpurefine.stages.base import DedupStage, Resources, warn_of_settings
-from gpurefine.workers import Backend, available_cores, check_count, decide_backend, open_client, planned_memory
-
-#: Packages whose version can change a result.
-DECIDING_PACKAGES = (
-    "gpurefine",
-    "trafilatura",
-    "lxml",
-    "lxml_html_clean",
-    "justext",
-    "resiliparse",
-    "fasttext-community",
-    "chardet",
-    "brotli",
-    "zstandard",
-    "idna",
-    "regex",
-    "tld",
-    "numpy",
-)
+from gpurefine.versions import deciding_versions
+from gpurefine.workers import Backend, decide_backend, fit_for_columns, open_client
 
 
 @dataclass(frozen=True)
@@ -101,6 +83,7 @@ def run(
     offline: bool = False,
     fresh: bool = False,
     quiet: bool = False,
+    dashboard: bool = False,
 ) -> Run:
     """Refine WARC files or tables into ``output``; the same call on the same directory goes on where a run was stopped.
 
@@ -120,6 +103,7 @@ def run(
     offline : use models and lists of the cache only
     fresh : delete what an earlier run left in ``output`` and start over
     quiet : show no progress; a ``SettingWarning`` (a Python warning) about a parameter that is hardly meant is shown
+    dashboard : serve Dask's dashboard to this machine, and tell its address (extra ``gpurefine[dashboard]``)
 
     Returns
     -------
@@ -136,6 +120,7 @@ def run(
     pipeline = with_against(pipeline, [against] if isinstance(against, str | os.PathLike) else against)
     check_output(pipeline, output)
     patterns = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    check_dashboard(dashboard, scheduler)
     decided = decide_backend(backend, uses_gpu(pipeline), scheduler)
     prepared = prepare(
         pipeline,
@@ -145,9 +130,9 @@ def run(
         partition_bytes=partition_bytes,
         offline=offline,
     )
-    decided = _for_columns(decided, prepared, backend)
+    decided = fit_for_columns(decided, prepared.others, backend)
     warn_of_settings(pipeline.stages)
-    begin = _Begin(prepared, decided, scheduler, fresh, quiet)
+    begin = _Begin(prepared, decided, scheduler, fresh, quiet, dashboard)
     if not is_url(output):
         if stage is not None:
             raise ConfigError(f"stage {stage}: {output} is a local directory, which is made in place: leave it out")
@@ -169,6 +154,7 @@ class _Begin:
     scheduler: str | None
     fresh: bool
     quiet: bool
+    dashboard: bool
 
 
 def _run_in(store: RunStore, begin: _Begin) -> RunStore:
@@ -184,7 +170,12 @@ def _run_in(store: RunStore, begin: _Begin) -> RunStore:
             tell(decided.note, quiet=quiet)
             # another try, or a run into another directory, may be known to the same scheduler
             run_key = f"gpurefine-{prepared.fingerprint[:12]}-{secrets.token_hex(4)}"
-            with open_client(prepared.workers, begin.scheduler, store.work / "dask", decided) as client:
+            with open_client(
+                prepared.workers, begin.scheduler, store.work / "dask", decided, begin.dashboard
+            ) as client:
+                link = dashboard_link(client, begin.dashboard, begin.scheduler)
+                if link is not None:
+                    tell(f"dashboard: {link}", quiet=quiet)
                 client.register_plugin(StageTools(prepared.resources, prepared.provided), name=run_key)
                 try:
                     execute(_context(store, prepared, manifest, client, run_key, decided, quiet), manifest)
@@ -193,17 +184,6 @@ def _run_in(store: RunStore, begin: _Begin) -> RunStore:
         if not prepared.pipeline.output.keep_work:
             store.clear_work()
     return store
-
-
-def _for_columns(decided: Backend, prepared: Prepared, backend: str) -> Backend:
-    """What was decided, or CPUs where documents have columns that cannot lie on a device."""
-    unfit = unfit_for_device(prepared.others) if decided.on_device else []
-    if not unfit:
-        return decided
-    problem = f"cuDF cannot hold column {unfit[0]!r} of type {prepared.others.field(unfit[0]).type}"
-    if backend == "gpu":
-        raise ConfigError(f"--backend gpu: {problem}; write it as text or numbers, or use --backend auto or cpu")
-    return Backend(note=f"runs on CPUs, no GPU is used: {problem}")
 
 
 def prepare(
@@ -232,7 +212,7 @@ def prepare(
     old_keys = find_old_keys(pipeline, provided)
     provided |= checksums(old_keys)
     count = workers or available_cores()
-    versions = _versions(DECIDING_PACKAGES)
+    versions = deciding_versions()
     return Prepared(
         pipeline=pipeline,
         inputs=files,
@@ -317,13 +297,3 @@ def _take_directory(store: RunStore, prepared: Prepared, backend: Backend, fresh
             f"{' ...' if len(changes) > 5 else ''}; use --fresh to start over, or another -o directory"
         )
     return manifest
-
-
-def _versions(names: Iterable[str]) -> dict[str, str]:
-    versions = {"python": ".".join(platform.python_version_tuple()[:2])}
-    for name in names:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
