@@ -50,7 +50,7 @@ def here(monkeypatch, cudf):
     client = HereAndNow()
 
     @contextlib.contextmanager
-    def open_client(workers, scheduler, scratch, backend):
+    def open_client(workers, scheduler, scratch, backend, dashboard):
         yield client
 
     monkeypatch.setattr(run_module, "open_client", open_client)
