@@ -34,6 +34,8 @@ class Pieces:
     again : bool, (m,), copies of an earlier piece of the same document, which leave whatever other documents hold;
         None if there are none. They are not compared with other documents
     tokens : uint16, (m,), of a kind that compares windows of tokens; else None
+    salts : uint64, (2, n), what both hashes of a document's windows are mixed with, so that only documents of one scope
+        are compared; None where all are, or where ``keys`` are mixed already
     """
 
     keys: np.ndarray | None
@@ -41,6 +43,7 @@ class Pieces:
     compared: np.ndarray | None = None
     again: np.ndarray | None = None
     tokens: np.ndarray | None = None
+    salts: np.ndarray | None = None
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from gpurefine.dedup.pieces import Edit, Pieces, Spans
 from gpurefine.dedup.spancut import cut, trimmed, whole_words, with_marks
@@ -64,13 +64,6 @@ class Substring(SpanStage):
     passes: int = Field(1, ge=1, le=16, description="how often, each time on what the last has left")
     normalise: bool = Field(True, description="compare the normalised text; off: the text as it is")
     punctuation: Punctuation = Field("blank", description="what normalising makes of punctuation and symbols")
-
-    @field_validator("scope")
-    @classmethod
-    def _scope_is_all(cls, value: str | None) -> str | None:
-        if value is not None:
-            raise ValueError("windows of all documents are compared: leave scope out, or run the parts one by one")
-        return value
 
     @property
     def key_length(self) -> int:

@@ -3,7 +3,8 @@
 A task takes one group of windows, those whose hash begins with certain bits, and reads all tokens three times: to count
 every window in a first filter, to count those that it lets through in a second one, and to emit what both let through
 with a second hash (Bloom 1970, with counters of two bits). Nothing is stored of the windows that the filters drop, and
-equal windows among the rest are those that are equal in both hashes.
+equal windows among the rest are those that are equal in both hashes. Scopes are mixed into both hashes of what is
+emitted: the filters know of none, so they let through what has copies in other scopes alone, and that is all it costs.
 """
 
 from __future__ import annotations
@@ -208,7 +209,8 @@ def _emit(
     sink = _Sink(scratch, keep_one and _has_orders(token_paths), group, budget, put, slices * EMITTED_ROWS)
     for path, partition in zip(token_paths, partitions, strict=True):
         file = TokenFile(path)
-        starts, orders = file.document_starts(), file.orders()
+        documents = _Documents(partition, file.document_starts(), file.orders(), file.salts())
+        starts = documents.starts
         starts_there = put(starts)
         for begin, tokens in file.blocks(length - 1, slices):
             document = max(0, int(np.searchsorted(starts, begin, "right")) - 1)
@@ -218,13 +220,22 @@ def _emit(
                     tokens_there, begin, at, starts_there, document, length, top, second_top, group.number, group.bits,
                     first, second, group.slot_bits, *sink.arrays,
                 )  # fmt: skip
-                sink.take(filled, group.bits, partition, starts, orders)
+                sink.take(filled, group.bits, documents)
     sink.flush()
     return sink.paths, sink.emitted
 
 
 def _has_orders(token_paths: Sequence[Path]) -> bool:
     return any(len(TokenFile(path).orders()) for path in token_paths)
+
+
+class _Documents(NamedTuple):
+    """What a file of tokens says of its documents: see ``TokenFile``."""
+
+    partition: int
+    starts: np.ndarray
+    orders: np.ndarray
+    salts: np.ndarray
 
 
 class _Sink:
@@ -251,16 +262,21 @@ class _Sink:
         self._held = self.emitted = 0
         self.paths: list[Path] = []
 
-    def take(self, filled: int, bits: int, partition: int, starts: np.ndarray, orders: np.ndarray) -> None:
+    def take(self, filled: int, bits: int, documents: _Documents) -> None:
         if not filled:
             return
         high, low, places = (to_host(column[:filled]) for column in self.arrays)
         # the bits that all windows of the group share go last, so that the slices are even
         turned = high << np.uint64(bits) | (high >> np.uint64(64 - bits) if bits else np.uint64(0))
         columns = [turned, low.copy()]
+        scoped = documents.salts.size > 0
+        if self._ordered or scoped:
+            rows = np.searchsorted(documents.starts, places, "right") - 1
+        if scoped:
+            columns = [column ^ salts[rows] for column, salts in zip(columns, documents.salts, strict=True)]
         if self._ordered:
-            columns.append(orders[np.searchsorted(starts, places, "right") - 1])
-        columns.append(places.astype(np.uint64) + np.uint64(first_place(partition)))
+            columns.append(documents.orders[rows])
+        columns.append(places.astype(np.uint64) + np.uint64(first_place(documents.partition)))
         self._rows.append(np.stack(columns))
         self._held += filled
         self.emitted += filled

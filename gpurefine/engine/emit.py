@@ -107,7 +107,7 @@ class KeyCollector:
             if dedup.thresholds is not None:
                 self._units = UnitWriter(self.paths[0])
         elif dedup.of_tokens:
-            self._writer = TokenWriter(key_path, ordered=has_order(dedup))
+            self._writer = TokenWriter(key_path, has_order(dedup), dedup.scope is not None)
         else:
             self._writer = PieceKeyWriter(key_path, self.paths[0], partition, has_order(dedup))
 
@@ -119,7 +119,7 @@ class KeyCollector:
         if isinstance(self._dedup, SpanStage):
             for pieces, order in pieces_of(self._dedup, batch, self._seed, tool):
                 if self._dedup.of_tokens:
-                    self._writer.add(pieces.tokens, pieces.starts, order)
+                    self._writer.add(pieces.tokens, pieces.starts, order, pieces.salts)
                 else:
                     self._writer.add(pieces, order)
             return
@@ -171,18 +171,22 @@ def has_order(dedup: SpanStage) -> bool:
 def pieces_of(
     dedup: SpanStage, batch: Batch, seed: int, tool: Any, scope: str | None = None
 ) -> Iterator[tuple[Pieces, np.ndarray | None]]:
-    """Pieces of a batch, their keys mixed with its scopes, and the order of its documents, as many as fit at a time.
+    """Pieces of a batch with its scopes, and the order of its documents, as many as fit at a time.
 
     The scope is the column ``scope`` of the batch, by default that of the stage. Documents without it have null there.
+    Keys are mixed with it; tokens, which have none yet, come with what their hashes are to be mixed with.
     """
     column = scope or dedup.scope
 
     def pieces(part: Batch) -> tuple[Pieces, np.ndarray | None]:
         part = part if dedup.on_gpu else Batch(to_host_frame(part.frame))
         found = dedup.pieces(part, tool)
-        if found.keys is not None and column in part.frame.columns:
-            salts = scope_hashes(part.frame[column], len(found.keys))
-            found = replace(found, keys=found.keys ^ np.repeat(salts, np.diff(found.starts), axis=1))
+        if column in part.frame.columns:
+            salts = scope_hashes(part.frame[column], 2)
+            if found.keys is None:
+                found = replace(found, salts=salts)
+            else:
+                found = replace(found, keys=found.keys ^ np.repeat(salts, np.diff(found.starts), axis=1))
         return found, dedup.owner_order(part, seed) if has_order(dedup) else None
 
     return in_fitting_pieces(pieces, batch)

@@ -65,7 +65,7 @@ def estimate_spans(prepared: Prepared, stage: SpanStage, documents: int, partiti
 
 def _windows(stage: SpanStage, head: str, tokens: float, documents: int, budget: int, workers: int) -> SpanEstimate:
     groups = plan_windows(round(tokens * documents), budget, workers)
-    token_bytes = TOKEN_BYTES * tokens + (16 if has_order(stage) else 8)
+    token_bytes = TOKEN_BYTES * tokens + 8 + (8 if has_order(stage) else 0) + (0 if stage.scope is None else 16)
     window_bytes = 32 if has_order(stage) else 24
     reads = READS * len(groups)
     windows = max(0.0, tokens - stage.key_length + 1)

@@ -75,7 +75,7 @@ def emit_pieces(
     checksum, row = xxhash.xxh3_64(), 0
     path, pieces_path = keys_path(folder, partition), _pieces_path(folder, partition)
     if stage.of_tokens:
-        writer: TokenWriter | PieceKeyWriter = TokenWriter(path, has_order(stage))
+        writer: TokenWriter | PieceKeyWriter = TokenWriter(path, has_order(stage), stage.scope is not None)
     else:
         writer = PieceKeyWriter(path, pieces_path, partition, has_order(stage))
     with pool.tools() as tools, writer:
@@ -84,7 +84,7 @@ def emit_pieces(
             row += len(batch)
             for pieces, order in pieces_of(stage, batch, seed, tools.tool(stage), SCOPE):
                 if stage.of_tokens:
-                    writer.add(pieces.tokens, pieces.starts, order)
+                    writer.add(pieces.tokens, pieces.starts, order, pieces.salts)
                 else:
                     writer.add(pieces, order)
     return Emitted(len(frame), checksum.intdigest())

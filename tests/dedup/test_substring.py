@@ -283,7 +283,7 @@ def test_parameters_by_the_names_of_a_configuration():
 @pytest.mark.parametrize(
     "wrong",
     [{"length": 1}, {"on_match": "drop"}, {"min_left": -1}, {"max_duplicated": 1.1}, {"snap": "line"}, {"passes": 0},
-     {"keep": "longest"}, {"scope": "language"}],
+     {"keep": "longest"}, {"scope": "text"}],
     ids=str,
 )  # fmt: skip
 def test_wrong_parameters_are_refused(wrong):

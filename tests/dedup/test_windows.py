@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from window_oracle import duplicate_spans
 from gpurefine.dedup import tokenfile, windows
 from gpurefine.dedup.marks import read_marks
 from gpurefine.dedup.pieces import PLACE_BITS
+from gpurefine.dedup.scopes import scope_hashes
 from gpurefine.dedup.spanfiles import find_spans, read_spans
 from gpurefine.dedup.tokenfile import TokenFile, TokenWriter
 from gpurefine.dedup.windows import WindowGroup, collide_windows, plan_windows
@@ -23,18 +25,24 @@ MIB = 1 << 20
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
-def write(folder, parts, orders=None):
-    """Files of tokens, one a part of documents; several ``add`` of two documents each."""
+def write(folder, parts, orders=None, scopes=None):
+    """Files of tokens, one a part of documents; several ``add`` of two documents each; ``scopes`` are strings or None.
+
+    A part of documents without a scope says nothing of scopes.
+    """
     paths = []
     for partition, documents in enumerate(parts):
         paths.append(folder / f"{partition}.keys")
-        with TokenWriter(paths[-1], ordered=orders is not None) as writer:
+        with TokenWriter(paths[-1], ordered=orders is not None, scoped=scopes is not None) as writer:
             for first in range(0, len(documents), 2):
                 some = documents[first : first + 2]
                 starts = np.cumsum([0, *map(len, some)])
                 tokens = np.array([token for document in some for token in document], np.uint16)
                 own = None if orders is None else np.array(orders[partition][first : first + 2], np.uint64)
-                writer.add(tokens, starts, own)
+                salts = None
+                if scopes is not None and any(scopes[partition]):
+                    salts = scope_hashes(pd.Series(scopes[partition][first : first + 2], dtype="string"), 2)
+                writer.add(tokens, starts, own, salts)
     return paths
 
 
@@ -92,24 +100,32 @@ def test_marks_are_those_of_a_suffix_array(tmp_path_factory, parts, length, bits
         assert marks_of(folder, write(folder, parts), length, bits) == marks_by_suffix_array(parts, length)
 
 
-@given(parts=streams, length=st.integers(2, 6), keep=st.sampled_from(["first", "order"]), data=st.data())
-def test_of_equal_windows_the_least_stays(tmp_path_factory, parts, length, keep, data):
+@given(
+    parts=streams, length=st.integers(2, 6), keep=st.sampled_from(["none", "first", "order"]), bits=st.integers(0, 1),
+    scoped=st.booleans(), data=st.data(),
+)  # fmt: skip
+def test_equal_windows_of_a_scope_leave_all_or_but_the_least(tmp_path_factory, parts, length, keep, bits, scoped, data):
     folder = tmp_path_factory.mktemp("windows")
-    orders = None
-    if keep == "order":
-        orders = [[data.draw(st.sampled_from([0, 5, 2**64 - 1])) for _ in documents] for documents in parts]
+
+    def drawn(values):
+        return [[data.draw(st.sampled_from(values)) for _ in documents] for documents in parts]
+
+    orders = drawn([0, 5, 2**64 - 1]) if keep == "order" else None
+    scopes = drawn([None, "", "en", "de"]) if scoped else None
     holders = {}
     for partition, documents in enumerate(parts):
         begin = 0
         for number, document in enumerate(documents):
             for first in range(len(document) - length + 1):
                 order = 0 if orders is None else orders[partition][number]
-                holders.setdefault(tuple(document[first : first + length]), []).append(
-                    (order, partition, begin + first)
-                )
+                scope = scopes[partition][number] if scoped else None
+                window = (scope, *document[first : first + length])
+                holders.setdefault(window, []).append((order, partition, begin + first))
             begin += len(document)
-    want = sorted(place[1:] for places in holders.values() for place in sorted(places)[1:])
-    assert marks_of(folder, write(folder, parts, orders), length, keep_one=True) == want
+    stay = 0 if keep == "none" else 1
+    want = sorted(place[1:] for places in holders.values() if len(places) > 1 for place in sorted(places)[stay:])
+    paths = write(folder, parts, orders, scopes)
+    assert marks_of(folder, paths, length, bits, keep_one=keep != "none") == want
 
 
 def spans_of(folder, parts, length):

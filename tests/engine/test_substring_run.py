@@ -25,13 +25,23 @@ def texts():
     ]
 
 
+def scope_of(number):
+    return (None, "a", "b")[number % 3]
+
+
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
     folder, every = tmp_path_factory.mktemp("substring"), texts()
     paths = []
     for part in range(4):
         numbers = range(50 * part, 50 * part + 50)
-        table = pa.table({"id": [f"d{number}" for number in numbers], "text": every[50 * part : 50 * part + 50]})
+        table = pa.table(
+            {
+                "id": [f"d{number}" for number in numbers],
+                "text": every[50 * part : 50 * part + 50],
+                "half": [scope_of(number) for number in numbers],
+            }
+        )
         paths.append(folder / f"{part}.parquet")
         pq.write_table(table, paths[-1], row_group_size=5)
     return [str(path) for path in paths]
@@ -59,3 +69,29 @@ def test_one_answer_for_any_partitions_memory_and_order(tables, scheduler, tmp_p
     assert dict(zip(kept["id"], kept["text"], strict=True)) == dict(
         marked.loc[marked["keep"], ["id", "edited"]].itertuples(index=False, name=None)
     )
+
+
+def test_documents_of_other_scopes_are_as_if_they_were_not_there(tables, scheduler, tmp_path):
+    def left(run):
+        kept = run.refined(columns=["id", "text"])
+        return dict(zip(kept["id"], kept["text"], strict=True))
+
+    def refine(name, inputs, **parameters):
+        pipeline = dedup_pipeline("substring", **PARAMETERS, **parameters)
+        return gpurefine.run(
+            pipeline, inputs, tmp_path / name, scheduler=scheduler, quiet=True, partition_bytes=3000, memory=64 << 20
+        )
+
+    whole = pa.concat_tables([pq.read_table(path) for path in tables])
+    alone = {}
+    for number in range(3):
+        mine = [row for row in range(len(whole)) if row % 3 == number]
+        pq.write_table(whole.take(mine), tmp_path / f"{number}.parquet")
+        alone |= left(refine(f"alone{number}", [str(tmp_path / f"{number}.parquet")]))
+    together = left(refine("together", tables, scope="half"))
+    assert together == alone
+    assert together != left(refine("all", tables))
+
+    frame = pd.DataFrame({"id": whole["id"].to_pylist(), "text": texts(), "half": whole["half"].to_pylist()})
+    marked = gpurefine.deduplicate(frame, "substring", scope="half", **PARAMETERS)
+    assert dict(marked.loc[marked["keep"], ["id", "edited"]].itertuples(index=False, name=None)) == together
