@@ -58,7 +58,7 @@ def print_waterfall(result: gpurefine.Run) -> None:
             )
     if not summary["records"] and summary["skipped_records"]:
         skipped = ", ".join(f"{number:,} {kind}" for kind, number in summary["skipped_records"].items())
-        out.print(f"no page was read: the input holds no response records, but {skipped}; this version reads WARC")
+        out.print(f"no document was read: the input holds no pages and no texts, but {skipped}")
     limited = sum(summary["removed_by_machine_limits"].values())
     if limited:
         out.print(f"{limited:,} pages fell to a time or memory limit or a crash; another machine may keep them")

@@ -136,6 +136,8 @@ def test_no_block_list_is_refused_with_the_command_that_helps(tmp_path, demo):
 
 
 def test_input_without_pages_is_told(tmp_path, torture):
-    done = call("run", "refinedweb", torture / "conversion.wet", "-o", tmp_path / "out", "--set", "urls.blocklist=off")
+    warc = tmp_path / "requests.warc"
+    warc.write_bytes((torture / "conversion.wet").read_bytes().replace(b"Type: conversion", b"Type: request", 1))
+    done = call("run", "refinedweb", warc, "-o", tmp_path / "out", "--set", "urls.blocklist=off")
     assert done.returncode == 0, done.stderr
-    assert "no response records, but 4 conversion" in done.stdout
+    assert "no document was read: the input holds no pages and no texts, but 3 conversion, 1 request" in done.stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from gpurefine.engine.estimate_verify import estimate_verification
 from gpurefine.engine.phases import joined_bytes
 from gpurefine.engine.plan import MIDDLE_PARTITION, REFINED_FILE, cut_steps, first_partitions, task_memory
 from gpurefine.engine.run import Prepared
+from gpurefine.read.batches import DOCUMENT_TYPES
 from gpurefine.read.inputs import InputFile
+from gpurefine.read.kinds import WITH_TEXTS, Kind
 from gpurefine.read.parts import parse_part
 from gpurefine.read.tables import count_rows, row_groups_of
 from gpurefine.read.warc import WarcRecord, WarcSplit
@@ -38,14 +40,19 @@ def estimate_lines(prepared: Prepared, backend: Backend) -> Iterator[str]:
     """The plan of a checked run with this backend, a line each."""
     pipeline, inputs = prepared.pipeline, prepared.inputs
     size = sum(file.size for file in inputs)
-    records = estimate_records(inputs)
-    if pipeline.input.part is not None:
-        records //= parse_part(pipeline.input.part)[1]
+    parts = 1 if pipeline.input.part is None else parse_part(pipeline.input.part)[1]
+    pages, texts = (
+        estimate_records([file for file in inputs if (file.kind in WITH_TEXTS) == with_texts]) // parts
+        for with_texts in (False, True)
+    )
+    records = pages + texts
     budget = task_memory(prepared.memory, prepared.workers)
     yield f"{pipeline.name}: {pipeline.description.strip()}"
-    extracts = any(stage.kind == "extract" for stage in pipeline.stages)
+    extracts = any(file.kind not in WITH_TEXTS for file in inputs)
     page = "page" if extracts else "document"
-    unit = f"some {records:,} pages (going by the first file's beginning)" if extracts else f"{records:,} documents"
+    unit = f"some {pages:,} pages (going by the first file's beginning)" if extracts else f"{texts:,} documents"
+    if extracts and texts:
+        unit += f" and {texts:,} documents"
     child = ", an extraction child each" if extracts else ""
     yield f"input: {len(inputs)} files, {_size(size)}, {unit}"
     yield f"backend: {backend.note}"
@@ -54,7 +61,7 @@ def estimate_lines(prepared: Prepared, backend: Backend) -> Iterator[str]:
     if extracts:
         yield (
             f"time: extraction on CPU decides: some {SECONDS_A_PAGE * 1000:.0f} ms a page, so about "
-            f"{_time(records * SECONDS_A_PAGE / prepared.workers)} with these workers; a GPU would not shorten it"
+            f"{_time(pages * SECONDS_A_PAGE / prepared.workers)} with these workers; a GPU would not shorten it"
         )
     count, largest = 1, 0
     for step in cut_steps(pipeline, backend.gpu):
@@ -98,17 +105,22 @@ def estimate_lines(prepared: Prepared, backend: Backend) -> Iterator[str]:
             yield f"uses {stage} {name}: {value}"
 
 
-def estimate_records(inputs: tuple[InputFile, ...]) -> int:
-    """Records in all inputs: rows of tables, and response records from how many the first WARC's beginning holds."""
-    rows = sum(count_rows(file) for file in inputs if file.kind == "parquet")
-    inputs = tuple(file for file in inputs if file.kind == "warc")
-    filled = next((file for file in inputs if file.size), None)
-    if filled is None:
-        return rows
-    end = min(SAMPLE_BYTES, filled.size)
-    split = WarcSplit(filled.path, 0, end, max_block=1 << 16)
-    found = sum(isinstance(item, WarcRecord) and item.type == "response" for item in split)
-    return rows + round(found * sum(file.size for file in inputs) / max(1, split.last_end or end))
+def estimate_records(inputs: Sequence[InputFile]) -> int:
+    """Records in all inputs: rows of tables; of each other kind, by what the beginning of its first file holds."""
+    files: dict[Kind, list[InputFile]] = {}
+    for file in inputs:
+        if file.size:
+            files.setdefault(file.kind, []).append(file)
+    return sum(count_rows(file) for file in files.pop("parquet", ())) + sum(map(_estimate_by_beginning, files.values()))
+
+
+def _estimate_by_beginning(files: Sequence[InputFile]) -> int:
+    """Records in WARC or WET files that are like the beginning of the first one."""
+    end = min(SAMPLE_BYTES, files[0].size)
+    split = WarcSplit(files[0].path, 0, end, max_block=1 << 16)
+    wanted = DOCUMENT_TYPES[files[0].kind]
+    found = sum(isinstance(item, WarcRecord) and item.type == wanted for item in split)
+    return round(found * sum(file.size for file in files) / max(1, split.last_end or end))
 
 
 def _collide_tasks(dedup: DedupStage, documents: int, budget: int, workers: int) -> list[CollisionTask]:

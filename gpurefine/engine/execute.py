@@ -34,6 +34,7 @@ from gpurefine.engine.spans import SpanRun, spans_are_there
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.summary import Tally, summarise
 from gpurefine.errors import RunError
+from gpurefine.read.kinds import OF_RECORDS
 from gpurefine.read.splits import next_correction
 from gpurefine.read.tables import row_groups_of
 from gpurefine.stages.base import SpanStage
@@ -176,7 +177,7 @@ def _correct_splits(
     """
     of_file: dict[int, list[int]] = {}
     for partition in partitions:
-        if context.inputs[partition.file].kind == "warc":
+        if context.inputs[partition.file].kind in OF_RECORDS:
             of_file.setdefault(partition.file, []).append(partition.index)
     for indices in of_file.values():
         while True:

@@ -20,6 +20,7 @@ from gpurefine.engine.phases import keys_job
 from gpurefine.engine.plan import Partition, Step
 from gpurefine.engine.spans import span_paths
 from gpurefine.errors import RunError
+from gpurefine.read.kinds import OF_RECORDS
 from gpurefine.read.parts import Part
 from gpurefine.read.splits import next_correction
 from gpurefine.stages.base import SpanStage
@@ -118,7 +119,7 @@ class _Splits:
 
     def __init__(self, context: RunContext, partitions: Sequence[Partition]) -> None:
         self._of_file: dict[int, list[Partition]] = {}
-        self._speculative = [file.kind == "warc" for file in context.inputs]
+        self._speculative = [file.kind in OF_RECORDS for file in context.inputs]
         for partition in partitions:
             self._of_file.setdefault(partition.file, []).append(partition)
         self._file_of = {partition.index: partition.file for partition in partitions}

@@ -30,15 +30,15 @@ from gpurefine.engine.edits import SPAN_SCHEMA, Loaded, Removals, SpanEdits, unc
 from gpurefine.engine.emit import KeyCollector, device_tables, read_documents
 from gpurefine.engine.fitting import in_fitting_pieces
 from gpurefine.engine.plan import Partition, Step
+from gpurefine.engine.reading import read_input, stages_for
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import RunError
 from gpurefine.frames import from_arrow, text_buffers, to_arrow
-from gpurefine.read.batches import SplitCounts, read_batches
+from gpurefine.read.batches import SplitCounts
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.options import InputOptions
 from gpurefine.read.parts import Part
-from gpurefine.read.tables import read_table
 from gpurefine.stages.base import SpanStage
 from gpurefine.write import TableWriter, read_footer
 
@@ -138,6 +138,7 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
     """
     began = time.monotonic()
     store, step = RunStore(task.root), task.step
+    stages = stages_for(step.map_stages, task.file)
     counts = Counts(task.fingerprint, step.index, task.partition.index, task.partition.start)
     removed: Counter[str] = Counter()
     paths = {"removed": store.removed(step.index, task.partition.index)}
@@ -157,7 +158,7 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
                 spans_writer.write(loaded.spans)
                 _count_spans(counts, loaded)
             result = run_chain(
-                step.map_stages,
+                stages,
                 tools,
                 loaded.batch,
                 annotate=task.annotate,
@@ -190,27 +191,13 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
 def _batches(task: PartitionTask, counts: Counts, tools: StageTools) -> Iterator[Loaded]:
     """Batches that enter the map stages, each with the removals made before them."""
     if task.file is None:
-        return _load(task, counts, tools)
-    return (_read_table if task.file.kind == "parquet" else _read)(task, task.file, counts)
-
-
-def _read(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[Loaded]:
+        yield from _load(task, counts, tools)
+        return
     split = SplitCounts()
-    partition = task.partition
-    for batch in read_batches(file, partition.begin, partition.end, partition.start, task.input, split, task.part):
-        yield unchanged(Batch(from_arrow(batch.pages)), batch.removed)
+    yield from read_input(task, task.file, split)
     counts.records, counts.truncated, counts.input_bytes = split.records, split.truncated, split.bytes
     counts.skipped = dict(sorted(split.skipped.items()))
     counts.first_start, counts.last_end = split.first_start, split.last_end
-
-
-def _read_table(task: PartitionTask, file: InputFile, counts: Counts) -> Iterator[Loaded]:
-    split = SplitCounts()
-    tables = read_table(file, task.partition.begin, task.partition.end, task.input, task.others, split, task.part)
-    for table in device_tables(tables) if task.on_device else tables:
-        yield unchanged(Batch(from_arrow(table, task.on_device)))
-    counts.records, counts.input_bytes = split.records, split.bytes
-    counts.skipped = dict(split.skipped)
 
 
 def _load(task: PartitionTask, counts: Counts, tools: StageTools) -> Iterator[Loaded]:

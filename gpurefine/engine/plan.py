@@ -19,6 +19,7 @@ from typing import Literal
 from gpurefine.config import Pipeline
 from gpurefine.errors import ConfigError
 from gpurefine.read.inputs import InputFile
+from gpurefine.read.kinds import WITH_TEXTS
 from gpurefine.read.splits import plan_rows, plan_splits
 from gpurefine.stages.base import DedupStage, MapStage, SpanStage
 
@@ -161,23 +162,15 @@ def check_fit(pipeline: Pipeline, inputs: Sequence[InputFile]) -> None:
     Raises
     ------
     ConfigError
-        when a WARC is read without ``extract``, or a table, which has texts already, with it
+        when a WARC is read without ``extract``. What has texts already skips that stage
     """
     kinds = [stage.kind for stage in pipeline.stages]
-    extracts = "extract" in kinds
-    wrong = next((file for file in inputs if (file.kind == "warc") != extracts), None)
-    if wrong is None:
-        return
-    if extracts:
-        rest = ", ".join(kinds[kinds.index("extract") + 1 :])
+    pages = next((file for file in inputs if file.kind not in WITH_TEXTS), None)
+    if pages is not None and "extract" not in kinds:
         raise ConfigError(
-            f"{pipeline.name}: {wrong.path} is a table of texts, and 'extract' makes texts of HTML: "
-            f"use a pipeline without it{f' ({rest})' if rest else ''}, or give WARC files"
+            f"{pipeline.name}: {pages.path} is no file of texts (Parquet, JSON lines, WET), which is what a pipeline "
+            f"without 'extract' reads; WARC needs 'extract', and this pipeline has {', '.join(kinds)}"
         )
-    raise ConfigError(
-        f"{pipeline.name}: {wrong.path} is no Parquet file, which is what a pipeline without 'extract' reads "
-        f"(a column of texts); WARC needs 'extract', and this pipeline has {', '.join(kinds)}"
-    )
 
 
 def _check_order(pipeline: Pipeline) -> None:

@@ -89,5 +89,5 @@ def check_inputs(inputs: Sequence[InputFile]) -> None:
         naming the file
     """
     for file in inputs:
-        if file.kind == "warc":
+        if file.kind in ("warc", "wet"):
             next(iter(WarcSplit(file.path, 0, min(1, file.size), max_block=1 << 16)), None)

@@ -17,7 +17,7 @@ from gpurefine.read.records import RECORD_START, Damage, WarcRecord, read_record
 from gpurefine.read.window import Source, Window
 
 #: How much of what comes out of a member is looked at to see whether a record begins there.
-START_BYTES = 256
+START_BYTES = 512
 
 
 class BrokenMember(Exception):

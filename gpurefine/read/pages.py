@@ -136,7 +136,7 @@ def judge_record(record: WarcRecord, *, mime: Collection[str], max_body: int) ->
     """
     headers = record.headers
     identity = headers.get("warc-record-id") or None
-    url = _bare_url(headers.get("warc-target-uri") or headers.get("uri") or "")
+    url = bare_url(headers.get("warc-target-uri") or headers.get("uri") or "")
     html = _read_html(record, mime, max_body)
     if isinstance(html, _Refusal):
         evidence = None if html.evidence is None else clean_evidence(html.evidence)
@@ -183,7 +183,8 @@ def clean_evidence(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text[:_EVIDENCE_CHARACTERS])
 
 
-def _bare_url(url: str) -> str | None:
+def bare_url(url: str) -> str | None:
+    """A WARC-Target-URI without the angle brackets that some writers put around it; None for an empty one."""
     url = url[1:-1] if url.startswith("<") and url.endswith(">") else url
     return url or None
 
@@ -215,7 +216,7 @@ def _read_html(record: WarcRecord, mime: Collection[str], max_body: int) -> str 
 
 def _no_response(record: WarcRecord) -> _Refusal:
     """A block without a status line: damaged HTTP, or what Heritrix writes for DNS look-ups and FTP."""
-    kind = _media_type(record.headers.get("content-type", ""))
+    kind = media_type(record.headers.get("content-type", ""))
     if kind and kind != "application/http":
         return _Refusal("type", evidence=kind)
     return _Refusal("damaged", evidence="no HTTP head")
@@ -223,11 +224,11 @@ def _no_response(record: WarcRecord) -> _Refusal:
 
 def _declared_type(record: WarcRecord, response: HttpResponse) -> str | None:
     """What the crawler found, else what the server said, else None."""
-    identified = _media_type(record.headers.get("warc-identified-payload-type", ""))
-    return identified or _media_type(response.headers.get("content-type", ""))
+    identified = media_type(record.headers.get("warc-identified-payload-type", ""))
+    return identified or media_type(response.headers.get("content-type", ""))
 
 
-def _media_type(header: str) -> str | None:
+def media_type(header: str) -> str | None:
     """The media type of a Content-Type in lower case, however it is delimited; None where it is none or unknown."""
     words = re.split(r"[;,\s]", header[:1024].strip(), maxsplit=1)
     kind = words[0].lower()

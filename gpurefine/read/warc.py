@@ -83,7 +83,7 @@ class WarcSplit:
                 return
             window = Window(FileSource(file, size))
             compression = compression_of(window, self.path, self.max_block)
-            find, read = _readers(compression)
+            find, read = readers(compression)
             if at is None:
                 window.move(self.begin - 1)
                 at = find(window, self.begin, end)
@@ -112,7 +112,7 @@ def compression_of(window: Window, path: str, max_block: int = MAX_BLOCK) -> Com
         return None
     # The first records are damaged, or the file is no WARC. Pages contain WARCs of other kinds, so that the first
     # one found proves nothing: the kind is the one that makes more of the file readable.
-    readable = {each: _readable(window, *_readers(each), max_block) for each in (None, *known)}
+    readable = {each: _readable(window, *readers(each), max_block) for each in (None, *known)}
     best = max(readable.values())
     found = [each for each, amount in readable.items() if amount == best]
     if len(found) == 1:
@@ -123,12 +123,13 @@ def compression_of(window: Window, path: str, max_block: int = MAX_BLOCK) -> Com
     if start.startswith(b"filedesc:"):
         raise InputError(f"{path} is an ARC file, the format before WARC: convert it, as 'warcio recompress' does")
     raise InputError(
-        f"{path} is no WARC: its first {HEAD >> 20} MiB hold no record; expected a WARC file, plain, gzip or zstd"
+        f"{path} is no WARC: its first {HEAD >> 20} MiB hold no record; expected WARC, WET or JSON lines (plain, gzip "
+        "or zstd), or Parquet"
     )
 
 
-def _readers(compression: Compression | None) -> tuple[Callable[..., int | None], Callable[..., Iterator]]:
-    """What finds and what reads the records of a file."""
+def readers(compression: Compression | None) -> tuple[Callable[..., int | None], Callable[..., Iterator]]:
+    """What finds and what reads the records of a file with this compression, called as those of a plain one."""
     if compression is None:
         return find_record, read_records
     return partial(find_member, compression=compression), partial(read_members, compression=compression)

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from format_files import raw_records, warc_frames, write_texts
 from tables import assert_same_results
 
 import gpurefine
@@ -158,6 +159,29 @@ def test_the_demo_on_a_device(here, demo_crawl, options, on_cpu, tmp_path, monke
     partitions = here.ran["process_partition", "GPU"]
     assert partitions > 1 and called == {"text_statistics": partitions, "band_keys": partitions}
     assert_same_stats(run, on_cpu)
+
+
+@pytest.mark.parametrize("extracts", [True, False])
+def test_pages_and_texts_on_a_device(here, demo_crawl, on_cpu, tmp_path, monkeypatch, extracts):
+    """Extraction is the CPU's, for pages only; what stands behind it is the device's."""
+    called = launches(monkeypatch)
+    rows = on_cpu.refined()[["id", "url", "date", "text"]].to_dict("records")
+    write_texts(tmp_path / "a.wet.gz", rows[:20])
+    write_texts(tmp_path / "b.parquet", [{**row, "n": number} for number, row in enumerate(rows[10:40])])
+    stages = [{"quality": {"min_words": 60}}, {"dedup.minhash": {"bands": 14, "rows": 8}}]
+    pipeline = pipeline_from_data(
+        {"name": "mixed", "stages": ["extract"] * extracts + stages, "output": {"tokens": False}}
+    )
+    (tmp_path / "c.warc.zst").write_bytes(warc_frames(raw_records(demo_crawl[0])[:60]))
+    inputs = [tmp_path / name for name in ("a.wet.gz", "b.parquet", "c.warc.zst")][: 2 + extracts]
+    run = gpurefine.run(pipeline, inputs, tmp_path / "run", partition_bytes=30_000, quiet=True)
+    assert [step["device"] for step in run.manifest["steps"]] == ["CPU"] * extracts + ["GPU", "CPU"]
+    assert called["band_keys"] > 1
+    monkeypatch.undo()  # runs are on workers again
+    alone = gpurefine.run(pipeline, inputs, tmp_path / "cpu", quiet=True, backend="cpu", workers=1)
+    assert_same_results(run, alone)
+    assert (run.summary()["records"] > 50) == extracts
+    assert run.summary()["removed"]["dedup.minhash:duplicate"] >= 10
 
 
 def assert_same_stats(one, other):

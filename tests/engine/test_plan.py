@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gpurefine.config import pipeline_from_data
 from gpurefine.engine.plan import check_fit, cut_steps, first_partitions, next_partitions, split_bytes
+from gpurefine.engine.reading import stages_for
 from gpurefine.errors import ConfigError
 from gpurefine.read.inputs import InputFile
 
@@ -42,22 +43,25 @@ def test_an_order_that_cannot_work_is_refused(stages):
 
 
 WARC = InputFile("/a.warc.gz", "a.warc.gz", 1, None, None)
-TABLE = InputFile("/a.parquet", "a.parquet", 1, None, None, "parquet")
+TEXTS = [InputFile(f"/a.{kind}", f"a.{kind}", 1, None, None, kind) for kind in ("parquet", "wet", "jsonl")]
 
 
-@pytest.mark.parametrize(
-    ("stages", "inputs", "words"),
-    [
-        (["language"], [TABLE, WARC], "a.warc.gz is no Parquet file.*'extract'.*has language"),
-        (["extract", "quality"], [WARC, TABLE], "a.parquet is a table.*without it .quality."),
-        (["extract"], [TABLE], "a.parquet is a table.*without it, or give WARC"),
-    ],
-)
-def test_inputs_on_which_the_stages_cannot_work_are_refused(stages, inputs, words):
-    pipeline = pipeline_from_data({"name": "x", "stages": stages})
-    with pytest.raises(ConfigError, match=words):
+@pytest.mark.parametrize("inputs", [[WARC], [*TEXTS, WARC]])
+def test_pages_without_extract_are_refused(inputs):
+    pipeline = pipeline_from_data({"name": "x", "stages": ["language"]})
+    with pytest.raises(ConfigError, match=r"/a.warc.gz is no file of texts.*'extract'.*has language"):
         check_fit(pipeline, inputs)
-    check_fit(pipeline, [file for file in inputs if ("extract" in stages) == (file.kind == "warc")])
+    check_fit(pipeline, TEXTS)
+
+
+def test_texts_and_pages_may_be_inputs_of_one_pipeline():
+    """What has texts skips just `extract`; what stands before it is for all."""
+    check_fit(pipeline_from_data({"name": "x", "stages": ["urls", "extract"]}), [WARC, *TEXTS])
+    (step, _) = steps_of("urls", "extract", "language")
+    for file in TEXTS:
+        assert [stage.kind for stage in stages_for(step.map_stages, file)] == ["urls", "language"]
+    for file in (WARC, None):
+        assert [stage.kind for stage in stages_for(step.map_stages, file)] == ["urls", "extract", "language"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_splits_cover_each_file_once(sizes, size):
 @example([(1000, 3000)], 1)
 def test_a_table_is_cut_at_row_groups_and_inside_of_large_ones(row_groups, size):
     """Each row once and in order; a range exceeds the size by at most a row group's rounding, or is one of 16 of it."""
-    partitions = first_partitions([WARC, TABLE], size, {1: row_groups})
+    partitions = first_partitions([WARC, TEXTS[0]], size, {1: row_groups})
     assert partitions[0].end == 1
     ranges = [range(p.begin, p.end) for p in partitions[1:]]
     assert [row for cut in ranges for row in cut] == list(range(sum(rows for rows, _ in row_groups)))

@@ -328,13 +328,11 @@ def test_tables_that_do_not_fit_are_refused_before_anything_is_written(tables, o
     assert not (tmp_path / "run").exists()
 
 
-def test_files_that_are_no_tables_and_tables_with_extract_are_refused(demo_crawl, inputs, tmp_path):
-    with pytest.raises(ConfigError, match=r"\.warc\.gz is no Parquet file"):
+def test_files_of_pages_are_refused_without_extract(demo_crawl, inputs, tmp_path):
+    with pytest.raises(ConfigError, match=r"\.warc\.gz is no file of texts"):
         dedup([demo_crawl[0], *inputs], tmp_path / "run", None)
-    with pytest.raises(ConfigError, match="is a table of texts"):
-        gpurefine.run("refinedweb", inputs, tmp_path / "run", overrides=["urls.blocklist=off"])
     (tmp_path / "empty").touch()
-    with pytest.raises(ConfigError, match="empty is no Parquet file"):
+    with pytest.raises(ConfigError, match="empty is no file of texts"):
         dedup(tmp_path / "empty", tmp_path / "run", None)
     assert not (tmp_path / "run").exists()
 

@@ -23,6 +23,7 @@ TORTURE = Path(__file__).resolve().parents[1] / "torture"
 EXPECTED = json.loads((TORTURE / "expected.json").read_text("utf-8"))["files"]
 NO_WARC = "not_warc.warc.gz"
 NAMES = sorted(EXPECTED.keys() - {NO_WARC})
+WITH_PAGES = [name for name in NAMES if "conversions" not in EXPECTED[name]]
 FOUND_NO_WARC = "warcio-example.arc.gz"
 OPTIONS = ["urls.blocklist=off"]
 
@@ -101,14 +102,14 @@ def assert_each_response_is_accounted_for(rows: pd.DataFrame, data: bytes, respo
         assert region or sum(begin <= place < end for place in places) == 1, (begin, end)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WITH_PAGES)
 def test_each_response_is_kept_or_removed_or_lies_in_a_damaged_region(tortured, name):
     assert_each_response_is_accounted_for(
         rows_of(tortured, name), (TORTURE / name).read_bytes(), EXPECTED[name]["responses_scan"]
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WITH_PAGES)
 def test_responses_and_pages_with_text_are_as_many_as_were_made(tortured, name):
     expected, rows = EXPECTED[name], rows_of(tortured, name)
     responses = expected.get("accept_ok", [expected["responses_ok"]])
@@ -173,8 +174,14 @@ def test_output_is_valid_utf8_without_nul(tortured):
 def test_counts_of_the_summary_are_the_rows(tortured):
     summary = tortured.summary()
     assert summary["records"] == len(tortured.refined()) + len(tortured.removed())
-    assert summary["skipped_records"]["conversion"] == EXPECTED["conversion.wet"]["conversions"]
     assert summary["skipped_records"]["revisit"] == 2
+
+
+def test_texts_of_a_wet_file_are_documents(tortured):
+    rows = rows_of(tortured, "conversion.wet")
+    assert len(rows) == EXPECTED["conversion.wet"]["conversions"]
+    assert [text.partition("\n")[0] for text in rows["text"].dropna()] == ["Wet 0", "Wet 1", "Wet 2"]
+    assert (rows.loc[rows["text"].isna(), "rule"] == "empty").all()
 
 
 def test_a_file_that_is_no_warc_is_refused_and_named_among_good_ones(scheduler, tmp_path):

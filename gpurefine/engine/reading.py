@@ -1,0 +1,72 @@
+"""What a partition of the first step reads: batches of an input file, whatever its kind, as the map stages take them.
+
+Pages enter before ``extract``; documents that have a text already skip just that stage (``stages_for``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from gpurefine.config import find_stage
+from gpurefine.documents import Batch
+from gpurefine.engine.edits import Loaded, unchanged
+from gpurefine.engine.emit import device_tables
+from gpurefine.frames import from_arrow
+from gpurefine.read.batches import SplitCounts, read_batches
+from gpurefine.read.inputs import InputFile
+from gpurefine.read.kinds import WITH_TEXTS
+from gpurefine.read.tables import read_table
+from gpurefine.stages.base import MapStage
+from gpurefine.stages.extraction.tidy import tidy
+
+if TYPE_CHECKING:
+    from gpurefine.engine.partition import PartitionTask
+
+EXTRACT = "extract"
+
+
+def stages_for(stages: Sequence[MapStage], file: InputFile | None) -> Sequence[MapStage]:
+    """The map stages of a step through which documents of a file go: those with texts skip ``extract``.
+
+    ``file`` is None for documents that a step before has left.
+    """
+    if file is None or file.kind not in WITH_TEXTS:
+        return stages
+    return [stage for stage in stages if stage.kind != EXTRACT]
+
+
+def read_input(task: PartitionTask, file: InputFile, counts: SplitCounts) -> Iterator[Loaded]:
+    """The batches of a partition of the first step, each with the removals of the reader.
+
+    Parameters
+    ----------
+    task : which range of the file, how it is read, and where frames are
+    file : the input file
+    counts : filled while the iterator runs
+    """
+    begin, end = task.partition.begin, task.partition.end
+    if file.kind == "parquet":
+        tables = read_table(file, begin, end, task.input, task.others, counts, task.part)
+        for table in device_tables(tables) if task.on_device else tables:
+            yield unchanged(Batch(from_arrow(table, task.on_device)))
+        return
+    clean = _clean_up(task.step.map_stages)
+    for batch in read_batches(file, begin, end, task.partition.start, task.input, counts, task.part, clean):
+        yield unchanged(Batch(from_arrow(_with_columns(batch.pages, task.others), task.on_device)), batch.removed)
+
+
+def _clean_up(stages: Sequence[MapStage]) -> Callable[[str], str]:
+    """The clean-up of the texts that ``extract`` makes, with its defaults where the pipeline has none."""
+    extract = next((stage for stage in stages if stage.kind == EXTRACT), None) or find_stage(EXTRACT)()
+    return partial(tidy, bare_domains=extract.bare_domains, join_bullets=extract.join_bullets)
+
+
+def _with_columns(table: pa.Table, others: pa.Schema) -> pa.Table:
+    """The table with columns that only documents of other files have, null."""
+    for field in others:
+        table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table
