@@ -38,6 +38,7 @@ from gpurefine.kernels.cpu.origins import bytes_before, characters_at, character
 from gpurefine.kernels.cpu.spans import list_spans, mark_pieces
 from gpurefine.kernels.cpu.stats import FIELDS, word_hashes
 from gpurefine.kernels.cpu.tags import count_tags
+from gpurefine.kernels.cpu.visible import visible_text
 from gpurefine.kernels.cpu.windows import CHUNK as WINDOW_CHUNK
 from gpurefine.kernels.cpu.windows import window_tops
 from gpurefine.kernels.sides import (
@@ -101,6 +102,7 @@ __all__ = [
     "text_statistics",
     "unite",
     "unite_numbers",
+    "visible_text",
     "window_tops",
     "word_hashes",
     "word_units",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 from types import MappingProxyType
 from typing import Literal
 
@@ -22,6 +22,8 @@ from gpurefine.read.inputs import InputFile
 from gpurefine.read.kinds import WITH_TEXTS
 from gpurefine.read.splits import plan_rows, plan_splits
 from gpurefine.stages.base import DedupStage, MapStage, SpanStage
+from gpurefine.stages.language import Language
+from gpurefine.stages.language_hint import LanguageHint
 
 #: Largest partition of the first step, in bytes of input file: some thousand pages, a minute of extraction.
 LARGEST_SPLIT = 64 << 20
@@ -101,6 +103,7 @@ def cut_steps(pipeline: Pipeline, gpu: bool = False) -> list[Step]:
         when a stage that works on text stands before an ``extract``, or a stage's name cannot tell its removals
     """
     _check_order(pipeline)
+    _check_languages(pipeline)
     _check_names(pipeline)
     groups: list[list[MapStage]] = [[]]
     dedups: list[DedupStage | None] = []
@@ -175,13 +178,27 @@ def check_fit(pipeline: Pipeline, inputs: Sequence[InputFile]) -> None:
 
 def _check_order(pipeline: Pipeline) -> None:
     kinds = [stage.kind for stage in pipeline.stages]
-    if "extract" not in kinds:
-        return
     if kinds.count("extract") > 1:
         raise ConfigError(f"{pipeline.name}: 'extract' stands {kinds.count('extract')} times; once is what works")
-    for stage in pipeline.stages[: kinds.index("extract")]:
+    at = kinds.index("extract") if "extract" in kinds else -1
+    for stage in pipeline.stages[: max(0, at)]:
         if not isinstance(stage, MapStage) or stage.needs_text:
             raise ConfigError(f"{pipeline.name}: '{stage.name}' needs text, so it must stand after 'extract'")
+    for stage in pipeline.stages[at + 1 :]:
+        if isinstance(stage, MapStage) and stage.needs_html:
+            raise ConfigError(f"{pipeline.name}: '{stage.name}' needs HTML, so it must stand before an 'extract'")
+
+
+def _check_languages(pipeline: Pipeline) -> None:
+    """A hint that removes what a later stage wants is a mistake that shows in nothing but missing documents."""
+    hints = [stage for stage in pipeline.stages if isinstance(stage, LanguageHint)]
+    for hint, stage in product(hints, pipeline.stages):
+        if isinstance(stage, Language) and stage.model == hint.model and not set(stage.keep) <= set(hint.keep):
+            missing = ", ".join(sorted(set(stage.keep) - set(hint.keep)))
+            raise ConfigError(
+                f"{pipeline.name}: '{stage.name}' keeps {missing}, which '{hint.name}' removes before: name in "
+                f"{hint.name}.keep all that {stage.name}.keep has"
+            )
 
 
 def _check_names(pipeline: Pipeline) -> None:

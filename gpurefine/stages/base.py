@@ -130,6 +130,9 @@ class MapStage(Stage):
     #: Whether the stage works on text, so that it must stand after ``extract``.
     needs_text: ClassVar[bool] = True
 
+    #: Whether the stage works on the HTML of pages, so that documents which come with a text skip it.
+    needs_html: ClassVar[bool] = False
+
     #: Rules whose removals may differ between machines (time and memory limits); they are counted apart.
     machine_dependent: ClassVar[frozenset[str]] = frozenset()
 

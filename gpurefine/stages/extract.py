@@ -35,6 +35,7 @@ class Extract(MapStage):
     """
 
     kind: ClassVar[str] = "extract"
+    needs_html: ClassVar[bool] = True
     #: A library may end its process where it gets no more memory, so a crash is of this kind too.
     machine_dependent: ClassVar[frozenset[str]] = frozenset({"timeout", "memory", "crash"})
 

@@ -6,6 +6,7 @@ on the whole document and removes it when the best language scores below 0.65 or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,11 +37,9 @@ class Language(MapStage):
         Raises
         ------
         ResourceError
-            if the model cannot be had, or fastText is not installed
+            if the model cannot be had or does not know a wanted language, or fastText is not installed
         """
-        _import_fasttext()
-        provided = provide_model(self.model, resources)
-        return {"model": provided["name"], "model_sha256": provided["sha256"]}
+        return provide_languages(self.model, self.keep, resources)
 
     def open(self, resources: Resources) -> Any:
         """Load the model.
@@ -71,6 +70,30 @@ class Language(MapStage):
         ]
         labelled = batch.with_columns(language=string_column(labels), language_score=number_column(scores))
         return Outcome(labelled, verdicts, {"score": scores})
+
+
+def provide_languages(model: str, keep: Sequence[str], resources: Resources) -> dict[str, str]:
+    """Make sure that a model is on this machine, can be run, and knows the wanted languages.
+
+    Returns
+    -------
+    ``model`` and ``model_sha256``, for the manifest
+
+    Raises
+    ------
+    ResourceError
+        if the model cannot be had or does not know a language, or fastText is not installed
+    """
+    _import_fasttext()
+    provided = provide_model(model, resources)
+    known = {label.removeprefix(LABEL_PREFIX) for label in load_model(str(model_path(model, resources))).get_labels()}
+    unknown = sorted(set(keep) - known)
+    if unknown:
+        raise ResourceError(
+            f"keep: the model {model} knows no language {', '.join(map(repr, unknown))}: name languages by its "
+            f"{len(known)} labels ({', '.join(sorted(known)[:8])}, ...)"
+        )
+    return {"model": provided["name"], "model_sha256": provided["sha256"]}
 
 
 def judge(label: str | None, score: float, keep: list[str], min_score: float, strict: bool = False) -> str | None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-_LESS, _GREATER, _EQUALS, _SLASH, _BANG, _DASH = (np.uint8(ord(sign)) for sign in "<>=/!-")
+LESS, GREATER, SLASH, BANG, QUESTION = (np.uint8(ord(sign)) for sign in "<>/!?")
+_EQUALS, _DASH = np.uint8(ord("=")), np.uint8(ord("-"))
 _QUOTES = (np.uint8(ord('"')), np.uint8(ord("'")))
 _A, _Z = np.uint8(ord("a")), np.uint8(ord("z"))
 _LOWER = np.uint8(0x20)
 
 
-def _packed(name: str) -> np.uint64:
+def packed(name: str) -> np.uint64:
     """A tag name of up to eight letters as one number, the first letter lowest."""
     return np.uint64(int.from_bytes(name.encode("ascii"), "little"))
 
 
 #: Elements whose content is text up to their end tag: a ``<`` in it opens nothing (HTML, parsing of raw text).
-_RAW_TEXT = tuple(map(_packed, ["script", "style", "title", "textarea", "iframe", "xmp", "noembed", "noframes"]))
+_RAW_TEXT = tuple(map(packed, ["script", "style", "title", "textarea", "iframe", "xmp", "noembed", "noframes"]))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -44,38 +45,38 @@ def count_tags(data, offsets):
         html = data[offsets[page] : offsets[page + 1]]
         at = 0
         while at < len(html):
-            if html[at] != _LESS:
+            if html[at] != LESS:
                 at += 1
-            elif _letter(html, at + 1):
+            elif is_letter(html, at + 1):
                 start_tags[page] += 1
-                name, at = _tag_name(html, at + 1)
-                count, at = _tag_attributes(html, at)
+                name, at = tag_name(html, at + 1)
+                count, at = tag_attributes(html, at)
                 attributes[page] = max(attributes[page], count)
-                if html[at - 2] != _SLASH and _is_raw_text(name):  # libxml2 closes <script/> at once
-                    at = _end_of_raw_text(html, at, name)
-            elif at + 3 < len(html) and html[at + 1] == _BANG and html[at + 2] == _DASH and html[at + 3] == _DASH:
-                at = _end_of_comment(html, at + 2)
+                if html[at - 2] != SLASH and is_raw_text(name):  # libxml2 closes <script/> at once
+                    at = end_of_raw_text(html, at, name)
+            elif opens_comment(html, at):
+                at = end_of_comment(html, at + 2)
             else:
                 at += 1
     return start_tags, attributes
 
 
 @numba.njit(cache=True, nogil=True)
-def _letter(html, at):
+def is_letter(html, at):
     return at < len(html) and _A <= (html[at] | _LOWER) <= _Z
 
 
 @numba.njit(cache=True, nogil=True)
-def _space(byte):
+def is_space(byte):
     return byte == 0x20 or (0x09 <= byte <= 0x0D and byte != 0x0B)
 
 
 @numba.njit(cache=True, nogil=True)
-def _tag_name(html, at):
+def tag_name(html, at):
     """The name that begins at ``at``, packed (0 if longer than eight bytes), and where it ends."""
     name = np.uint64(0)
     begin = at
-    while at < len(html) and not _space(html[at]) and html[at] != _SLASH and html[at] != _GREATER:
+    while at < len(html) and not is_space(html[at]) and html[at] != SLASH and html[at] != GREATER:
         if at - begin < 8:
             name |= np.uint64(html[at] | _LOWER) << np.uint64(8 * (at - begin))
         at += 1
@@ -83,23 +84,23 @@ def _tag_name(html, at):
 
 
 @numba.njit(cache=True, nogil=True)
-def _tag_attributes(html, at):
+def tag_attributes(html, at):
     """How many attributes stand between ``at`` (behind the tag's name) and the end of the tag, and where that is."""
     count = 0
     while at < len(html):
-        if html[at] == _GREATER:
+        if html[at] == GREATER:
             return count, at + 1
-        if _space(html[at]) or html[at] == _SLASH:
+        if is_space(html[at]) or html[at] == SLASH:
             at += 1
             continue
         count += 1
         at += 1  # a name may begin with "="
         while at < len(html) and not (
-            _space(html[at]) or html[at] == _SLASH or html[at] == _EQUALS or html[at] == _GREATER
+            is_space(html[at]) or html[at] == SLASH or html[at] == _EQUALS or html[at] == GREATER
         ):
             at += 1
         value = at
-        while value < len(html) and _space(html[value]):
+        while value < len(html) and is_space(html[value]):
             value += 1
         if value < len(html) and html[value] == _EQUALS:
             at = _end_of_value(html, value + 1)
@@ -109,7 +110,7 @@ def _tag_attributes(html, at):
 @numba.njit(cache=True, nogil=True)
 def _end_of_value(html, at):
     """Where the attribute value ends whose ``=`` stands before ``at``."""
-    while at < len(html) and _space(html[at]):
+    while at < len(html) and is_space(html[at]):
         at += 1
     if at < len(html) and (html[at] == _QUOTES[0] or html[at] == _QUOTES[1]):
         quote = html[at]
@@ -117,13 +118,13 @@ def _end_of_value(html, at):
         while at < len(html) and html[at] != quote:
             at += 1
         return at + 1
-    while at < len(html) and not _space(html[at]) and html[at] != _GREATER:
+    while at < len(html) and not is_space(html[at]) and html[at] != GREATER:
         at += 1
     return at
 
 
 @numba.njit(cache=True, nogil=True)
-def _is_raw_text(name):
+def is_raw_text(name):
     for raw in _RAW_TEXT:  # noqa: SIM110 -- Numba compiles this loop, not any()
         if name == raw:
             return True
@@ -131,11 +132,11 @@ def _is_raw_text(name):
 
 
 @numba.njit(cache=True, nogil=True)
-def _end_of_raw_text(html, at, name):
+def end_of_raw_text(html, at, name):
     """Where the end tag of the raw text begins that starts at ``at``; the end of the page if there is none."""
     while at + 2 < len(html):
-        if html[at] == _LESS and html[at + 1] == _SLASH and _letter(html, at + 2):
-            end_name, _ = _tag_name(html, at + 2)
+        if html[at] == LESS and html[at + 1] == SLASH and is_letter(html, at + 2):
+            end_name, _ = tag_name(html, at + 2)
             if end_name == name:
                 return at
         at += 1
@@ -143,13 +144,19 @@ def _end_of_raw_text(html, at, name):
 
 
 @numba.njit(cache=True, nogil=True)
-def _end_of_comment(html, at):
+def opens_comment(html, at):
+    """Whether the ``<`` at ``at`` begins a comment."""
+    return at + 3 < len(html) and html[at + 1] == BANG and html[at + 2] == _DASH and html[at + 3] == _DASH
+
+
+@numba.njit(cache=True, nogil=True)
+def end_of_comment(html, at):
     """Where the text goes on after a comment whose first ``--`` stands at ``at``: behind ``-->`` or ``--!>``."""
     while at + 2 < len(html):
         if html[at] == _DASH and html[at + 1] == _DASH:
-            if html[at + 2] == _GREATER:
+            if html[at + 2] == GREATER:
                 return at + 3
-            if html[at + 2] == _BANG and at + 3 < len(html) and html[at + 3] == _GREATER:
+            if html[at + 2] == BANG and at + 3 < len(html) and html[at + 3] == GREATER:
                 return at + 4
         at += 1
     return len(html)

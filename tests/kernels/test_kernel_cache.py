@@ -55,6 +55,7 @@ def test_all_kept_kernels_are_known():
         "shingles": {"minhashing", "scalar"},
         "spans": set(),
         "tags": set(),
+        "visible": {"tags"},
         "windows": {"scalar"},
     }
 
