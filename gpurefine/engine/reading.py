@@ -1,6 +1,6 @@
 """What a partition of the first step reads: batches of an input file, whatever its kind, as the map stages take them.
 
-Pages enter before ``extract``; documents that have a text already skip just that stage (``stages_for``).
+Pages enter before ``extract``; documents that have a text already skip what works on HTML (``stages_for``).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ EXTRACT = "extract"
 
 
 def stages_for(stages: Sequence[MapStage], file: InputFile | None) -> Sequence[MapStage]:
-    """The map stages of a step through which documents of a file go: those with texts skip ``extract``.
+    """The map stages of a step through which documents of a file go: those with texts skip what works on HTML.
 
     ``file`` is None for documents that a step before has left.
     """
     if file is None or file.kind not in WITH_TEXTS:
         return stages
-    return [stage for stage in stages if stage.kind != EXTRACT]
+    return [stage for stage in stages if not stage.needs_html]
 
 
 def read_input(task: PartitionTask, file: InputFile, counts: SplitCounts) -> Iterator[Loaded]:

@@ -2,7 +2,7 @@
 
 It stands before ``extract`` and looks at the raw HTML: language identification of what lies between the tags costs a
 small part of what extraction does. Not part of RefinedWeb, which extracts all pages first; what it saves and loses is
-measured in docs/extraction.md.
+measured in docs/language_hint.md.
 """
 
 from __future__ import annotations
