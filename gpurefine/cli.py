@@ -132,7 +132,9 @@ def run(
 @app.command()
 def dedup(
     kind: Annotated[str, typer.Argument(help="minhash, exact or url", show_default=False)],
-    inputs: Annotated[list[str], typer.Argument(help="Parquet files or globs", show_default=False)],
+    inputs: Annotated[
+        list[str], typer.Argument(help="files of texts (Parquet, JSON lines, WET) or globs", show_default=False)
+    ],
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="the run directory, or s3://BUCKET/FOLDER", show_default=False)
     ] = None,

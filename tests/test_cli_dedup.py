@@ -25,7 +25,8 @@ def folder(tmp_path_factory):
         pq.write_table(
             pa.table({"text": [f"text {i}" for i in range(60)], "extra": [1] * 60}), folder / f"{number}.parquet"
         )
-    (folder / "lines.jsonl").write_text('{"text": "a"}\n')
+    (folder / "pages.warc").write_bytes(b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: 0\r\n\r\n\r\n\r\n")
+    (folder / "lines.json").write_text('{"content": "a"}\n')
     pq.write_table(pa.table({"content": ["a"], "key": [1]}), folder / "content.table")
     return folder
 
@@ -86,7 +87,8 @@ def test_the_plan_knows_the_number_of_rows_and_writes_nothing(folder, tmp_path):
         (["exact", "0.parquet", "-o", "out", "--set", "input.text_colum=x"], "did you mean 'text_column'"),
         (["exact", "0.parquet", "-o", "out", "--set", "input.text_column=x"], "no column 'x'; it has text, extra"),
         (["exact", "content.table", "-o", "out"], "no column 'text'; it has content, key: choose one by --set input."),
-        (["exact", "lines.jsonl", "-o", "out"], "lines.jsonl is no Parquet file"),
+        (["exact", "pages.warc", "-o", "out"], "pages.warc is no file of texts (Parquet, JSON lines, WET)"),
+        (["exact", "lines.json", "-o", "out"], "no column 'text'; it has content: choose one by --set input."),
         (["exact", ".", "-o", "out"], "./*.parquet"),
         (["exact", "nothing-*", "-o", "out"], "no such input: nothing-*"),
         (["minhash", "0.parquet", "-o", "out", "--bands", "0"], "bands"),

@@ -16,10 +16,12 @@ from gpurefine.engine.phases import joined_bytes
 from gpurefine.engine.plan import MIDDLE_PARTITION, REFINED_FILE, cut_steps, first_partitions, task_memory
 from gpurefine.engine.run import Prepared
 from gpurefine.read.batches import DOCUMENT_TYPES
+from gpurefine.read.extents import row_groups_of
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.kinds import WITH_TEXTS, Kind
+from gpurefine.read.lines import lines_a_byte
 from gpurefine.read.parts import parse_part
-from gpurefine.read.tables import count_rows, row_groups_of
+from gpurefine.read.tables import count_rows
 from gpurefine.read.warc import WarcRecord, WarcSplit
 from gpurefine.stages.base import DedupStage, SpanStage
 from gpurefine.workers import Backend
@@ -111,16 +113,21 @@ def estimate_records(inputs: Sequence[InputFile]) -> int:
     for file in inputs:
         if file.size:
             files.setdefault(file.kind, []).append(file)
-    return sum(count_rows(file) for file in files.pop("parquet", ())) + sum(map(_estimate_by_beginning, files.values()))
+    rows = sum(count_rows(file) for file in files.pop("parquet", ()))
+    return rows + round(
+        sum(_records_a_byte(of_kind[0]) * sum(file.size for file in of_kind) for of_kind in files.values())
+    )
 
 
-def _estimate_by_beginning(files: Sequence[InputFile]) -> int:
-    """Records in WARC or WET files that are like the beginning of the first one."""
-    end = min(SAMPLE_BYTES, files[0].size)
-    split = WarcSplit(files[0].path, 0, end, max_block=1 << 16)
-    wanted = DOCUMENT_TYPES[files[0].kind]
+def _records_a_byte(file: InputFile) -> float:
+    """Records in a byte of a file that has no rows, going by its beginning."""
+    end = min(SAMPLE_BYTES, file.size)
+    if file.kind == "jsonl":
+        return lines_a_byte(file.path, end)
+    split = WarcSplit(file.path, 0, end, max_block=1 << 16)
+    wanted = DOCUMENT_TYPES[file.kind]
     found = sum(isinstance(item, WarcRecord) and item.type == wanted for item in split)
-    return round(found * sum(file.size for file in files) / max(1, split.last_end or end))
+    return found / max(1, split.last_end or end)
 
 
 def _collide_tasks(dedup: DedupStage, documents: int, budget: int, workers: int) -> list[CollisionTask]:

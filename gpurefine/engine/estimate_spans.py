@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from gpurefine.dedup.keys import SLICES
 from gpurefine.dedup.piececollisions import plan_pieces
@@ -18,6 +20,8 @@ from gpurefine.engine.run import Prepared
 from gpurefine.engine.tools import StageTools
 from gpurefine.frames import from_arrow
 from gpurefine.read.batches import SplitCounts
+from gpurefine.read.inputs import InputFile
+from gpurefine.read.jsonl import read_lines
 from gpurefine.read.tables import count_rows, read_table
 from gpurefine.stages.base import SpanStage
 
@@ -122,10 +126,23 @@ def pieces_a_document(prepared: Prepared, stage: SpanStage) -> tuple[float, str]
 
 
 def sample_texts(prepared: Prepared, texts: int = SAMPLE_TEXTS) -> Iterator[Batch]:
-    """So many of the first texts of the first table that has some; none of WARC files."""
+    """So many of the first texts of the first table or file of lines that has some; none of WARC files."""
+    left = texts
     for file in prepared.inputs:
-        rows = count_rows(file) if file.kind == "parquet" else 0
-        if rows:
-            tables = read_table(file, 0, min(rows, texts), prepared.pipeline.input, prepared.others, SplitCounts())
-            yield from (Batch(from_arrow(table)) for table in tables)
+        with contextlib.closing(_first_documents(file, texts, prepared)) as tables:
+            for table in tables:
+                yield Batch(from_arrow(table.slice(0, left)))
+                left -= table.num_rows
+                if left <= 0:
+                    return
+        if left < texts:
             return
+
+
+def _first_documents(file: InputFile, rows: int, prepared: Prepared) -> Iterator[pa.Table]:
+    """Documents of the beginning of a file that has texts; more than so many may come."""
+    given = prepared.pipeline.input, prepared.others, SplitCounts()
+    if file.kind == "parquet":
+        yield from read_table(file, 0, min(rows, count_rows(file)), *given)
+    elif file.kind == "jsonl":
+        yield from (batch.pages for batch in read_lines(file, 0, file.size, *given) if batch.pages.num_rows)

@@ -34,9 +34,9 @@ from gpurefine.engine.spans import SpanRun, spans_are_there
 from gpurefine.engine.store import RunStore
 from gpurefine.engine.summary import Tally, summarise
 from gpurefine.errors import RunError
+from gpurefine.read.extents import row_groups_of
 from gpurefine.read.kinds import OF_RECORDS
 from gpurefine.read.splits import next_correction
-from gpurefine.read.tables import row_groups_of
 from gpurefine.stages.base import SpanStage
 
 

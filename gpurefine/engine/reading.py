@@ -5,19 +5,20 @@ Pages enter before ``extract``; documents that have a text already skip what wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from gpurefine.config import find_stage
-from gpurefine.documents import Batch
+from gpurefine.documents import REMOVED_SCHEMA, Batch
 from gpurefine.engine.edits import Loaded, unchanged
 from gpurefine.engine.emit import device_tables
 from gpurefine.frames import from_arrow
-from gpurefine.read.batches import SplitCounts, read_batches
+from gpurefine.read.batches import ReadBatch, SplitCounts, read_batches
 from gpurefine.read.inputs import InputFile
+from gpurefine.read.jsonl import read_lines
 from gpurefine.read.kinds import WITH_TEXTS
 from gpurefine.read.tables import read_table
 from gpurefine.stages.base import MapStage
@@ -48,15 +49,36 @@ def read_input(task: PartitionTask, file: InputFile, counts: SplitCounts) -> Ite
     file : the input file
     counts : filled while the iterator runs
     """
-    begin, end = task.partition.begin, task.partition.end
     if file.kind == "parquet":
-        tables = read_table(file, begin, end, task.input, task.others, counts, task.part)
-        for table in device_tables(tables) if task.on_device else tables:
-            yield unchanged(Batch(from_arrow(table, task.on_device)))
-        return
-    clean = _clean_up(task.step.map_stages)
-    for batch in read_batches(file, begin, end, task.partition.start, task.input, counts, task.part, clean):
-        yield unchanged(Batch(from_arrow(_with_columns(batch.pages, task.others), task.on_device)), batch.removed)
+        tables = read_table(file, task.partition.begin, task.partition.end, task.input, task.others, counts, task.part)
+        batches = (ReadBatch(table, REMOVED_SCHEMA.empty_table()) for table in tables)
+    elif file.kind == "jsonl":
+        batches = read_lines(file, task.partition.begin, task.partition.end, task.input, task.others, counts, task.part)
+    else:
+        batches = _with_columns(_read_records(task, file, counts), task.others)
+    if task.on_device:
+        batches = _for_device(batches)
+    for batch in batches:
+        yield unchanged(Batch(from_arrow(batch.pages, task.on_device)), batch.removed)
+
+
+def _read_records(task: PartitionTask, file: InputFile, counts: SplitCounts) -> Iterator[ReadBatch]:
+    begin, end, start = task.partition.begin, task.partition.end, task.partition.start
+    return read_batches(file, begin, end, start, task.input, counts, task.part, _clean_up(task.step.map_stages))
+
+
+def _for_device(batches: Iterable[ReadBatch]) -> Iterator[ReadBatch]:
+    """The same rows in the larger batches that are worth a device's while."""
+    removed: list[pa.Table] = []
+
+    def pages() -> Iterator[pa.Table]:
+        for batch in batches:
+            removed.append(batch.removed)
+            yield batch.pages
+
+    for table in device_tables(pages()):
+        yield ReadBatch(table, pa.concat_tables(removed))
+        removed.clear()
 
 
 def _clean_up(stages: Sequence[MapStage]) -> Callable[[str], str]:
@@ -65,8 +87,9 @@ def _clean_up(stages: Sequence[MapStage]) -> Callable[[str], str]:
     return partial(tidy, bare_domains=extract.bare_domains, join_bullets=extract.join_bullets)
 
 
-def _with_columns(table: pa.Table, others: pa.Schema) -> pa.Table:
-    """The table with columns that only documents of other files have, null."""
-    for field in others:
-        table = table.append_column(field, pa.nulls(table.num_rows, field.type))
-    return table
+def _with_columns(batches: Iterable[ReadBatch], others: pa.Schema) -> Iterator[ReadBatch]:
+    """The batches with columns that only documents of other files have, null."""
+    for batch in batches:
+        for field in others:
+            batch.pages = batch.pages.append_column(field, pa.nulls(batch.pages.num_rows, field.type))
+        yield batch

@@ -28,8 +28,8 @@ from gpurefine.engine.store import FORMAT_VERSION, RunStore
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import ConfigError, OutputError
 from gpurefine.machine import available_cores, check_count, planned_memory
-from gpurefine.read.columns import check_tables
 from gpurefine.read.inputs import InputFile, check_inputs, find_inputs
+from gpurefine.read.schemas import check_columns
 from gpurefine.resources.cache import default_resources
 from gpurefine.resources.models import provide_model
 from gpurefine.stages.base import DedupStage, Resources, warn_of_settings
@@ -90,7 +90,7 @@ def run(
     Parameters
     ----------
     config : a preset's name, a YAML file, or a Pipeline
-    inputs : files or globs: WARC, or for a pipeline without ``extract`` Parquet with a column of texts
+    inputs : files or globs: WARC, or what has texts already: Parquet, JSON lines, WET
     output : the run directory, or its URL in an object store (``s3://bucket/folder``)
     overrides : ``KEY=VALUE`` each, as ``--set`` takes them
     against : directories of finished runs with ``output.keep_keys``: copies of their documents are removed
@@ -203,7 +203,7 @@ def prepare(
     check_fit(pipeline, files)
     check_inputs(files)
     sources = {stage.key_source for stage in pipeline.stages if isinstance(stage, DedupStage)}
-    others = check_tables(files, pipeline.input, sources)
+    others = check_columns(files, pipeline.input, sources)
     check_documents(pipeline, others)
     resources = default_resources(offline)
     provided = {stage.name: stage.provide(resources) for stage in pipeline.stages}

@@ -137,7 +137,7 @@ def _batch(
 def _page_table(pages: Sequence[Page | PageText], file: InputFile, options: InputOptions) -> pa.Table:
     schema = DOCUMENT_SCHEMA if file.kind == "wet" else PAGE_SCHEMA
     columns = {
-        "id": [page.id or _made_id(file, page.offset) for page in pages],
+        "id": [page.id or made_id(file, page.offset) for page in pages],
         "url": [page.url for page in pages],
         "dump": [file.dump or options.dump] * len(pages),
         "segment": [file.segment] * len(pages),
@@ -153,7 +153,7 @@ def _page_table(pages: Sequence[Page | PageText], file: InputFile, options: Inpu
 def removed_table(removed: Sequence[ReadRemoval], file: InputFile) -> pa.Table:
     """Rows of ``removed/`` of what the reader of a file removed."""
     columns = {
-        "id": [removal.id or _made_id(file, removal.offset) for removal in removed],
+        "id": [removal.id or made_id(file, removal.offset) for removal in removed],
         "url": [removal.url for removal in removed],
         "file": [file.name] * len(removed),
         "offset": [removal.offset for removal in removed],
@@ -176,9 +176,9 @@ def _table(columns: Mapping[str, list], schema: pa.Schema, rows: int) -> pa.Tabl
 def _id_of(item: WarcRecord | Damage, file: InputFile) -> str:
     """The id that what becomes of a record or damaged region will bear."""
     own = None if isinstance(item, Damage) else item.headers.get("warc-record-id")
-    return own or _made_id(file, item.offset)
+    return own or made_id(file, item.offset)
 
 
-def _made_id(file: InputFile, offset: int) -> str:
-    """The id of a record without a WARC-Record-ID."""
+def made_id(file: InputFile, offset: int) -> str:
+    """The id of a record or line without one of its own."""
     return f"{file.name}:{offset}"

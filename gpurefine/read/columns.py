@@ -1,20 +1,18 @@
 """Which column of a table is what: those with the names of a document's are taken as these, all others are kept.
 
-Looked at once before a run starts, for all its tables, and again where a table is read.
+Looked at once before a run starts, for all its inputs (``schemas``), and again where a table is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gpurefine.dedup.policies import TEXT_LENGTH
 from gpurefine.documents import DOCUMENT_SCHEMA, REFINED_SCHEMA, TEXT
 from gpurefine.errors import InputError
-from gpurefine.read.inputs import InputFile
 from gpurefine.read.options import InputOptions
 
 #: A column with the name of one of ours that cannot be taken for it is kept under its name with this before it.
@@ -23,19 +21,20 @@ RENAMED = "input_"
 OUR_NAMES = frozenset([*REFINED_SCHEMA.names, "text_hash", TEXT_LENGTH.name])
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds strings, in whatever form."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _is_text_or_integer(kind: pa.DataType) -> bool:
-    return _is_text(kind) or pa.types.is_integer(kind)
+    return is_text(kind) or pa.types.is_integer(kind)
 
 
 #: Which types of a table's column are taken for a column of ours; a column of nulls always is.
 FITTING: dict[str, Callable[[pa.DataType], bool]] = {
-    **{field.name: _is_text for field in DOCUMENT_SCHEMA if field.type == TEXT},
+    **{field.name: is_text for field in DOCUMENT_SCHEMA if field.type == TEXT},
     "id": _is_text_or_integer,
     "date": pa.types.is_timestamp,
     "offset": pa.types.is_integer,
@@ -120,72 +119,3 @@ def _check_chosen(ours: str, theirs: str, schema: pa.Schema, path: str) -> None:
     if not _fits(ours, kind):
         wanted = "strings or integers" if ours == "id" else "strings"
         raise InputError(f"{path}: the column '{theirs}' must hold {wanted}, found {kind}: choose another by {option}")
-
-
-def check_tables(files: Sequence[InputFile], options: InputOptions, needed: Collection[str] = ()) -> pa.Schema:
-    """Read the footers of all tables, so that one that cannot be used is refused before the run starts.
-
-    Parameters
-    ----------
-    files : the inputs; those that are no tables are passed over
-    options : which columns hold text, id and URL
-    needed : columns of ours without which the run would do nothing, beside the text
-
-    Returns
-    -------
-    The columns that documents have beside those of ``DOCUMENT_SCHEMA``, of all files together, in order of appearance.
-
-    Raises
-    ------
-    InputError
-        naming the file that is no whole Parquet file or lacks the text or a needed column, or two files with a column
-        of different types
-    """
-    found: dict[str, tuple[pa.DataType, str]] = {}
-    for file in files:
-        if file.kind != "parquet":
-            continue
-        try:
-            schema = pq.read_schema(file.path)
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise InputError(
-                f"{file.path} is damaged or no whole Parquet file ({error}): write it again, or leave it out"
-            ) from None
-        columns = map_columns(schema, options, file.path)
-        missing = next((name for name in needed if name not in columns.taken), None)
-        if missing is not None:
-            shown = ", ".join(schema.names[:12]) + (", ..." if len(schema.names) > 12 else "")
-            raise InputError(
-                f"{file.path} has no column '{missing}' of strings, which is what is compared; it has {shown}: "
-                f"choose one by --set input.{missing}_column=NAME"
-            )
-        for name, theirs in columns.others.items():
-            kind = pa.int64() if name == "n_tokens" else _kept_type(schema.field(theirs).type)
-            before, path = found.get(name, (kind, file.path))
-            both = _common_type(before, kind)
-            if both is None:
-                raise InputError(
-                    f"the column '{theirs}' is {before} in {path} and {kind} in {file.path}: "
-                    "give it one type, or refine the files apart"
-                )
-            found[name] = both, path if both == before else file.path
-    return pa.schema([pa.field(name, kind) for name, (kind, _) in found.items()])
-
-
-def _kept_type(kind: pa.DataType) -> pa.DataType:
-    """The type in which a column travels: coded values are written out, views become plain."""
-    if pa.types.is_dictionary(kind):
-        return _kept_type(kind.value_type)
-    if pa.types.is_string_view(kind):
-        return pa.large_string()
-    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
-
-
-def _common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    """The type of a column that is ``one`` in some files and ``other`` in others, None if there is none."""
-    if one == other or pa.types.is_null(other):
-        return one
-    if pa.types.is_null(one):
-        return other
-    # pandas and Polars write the same strings with offsets of different width
-    return pa.large_string() if _is_text(one) and _is_text(other) else None

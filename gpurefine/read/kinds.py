@@ -5,6 +5,7 @@ The first look at an input. Formats that no reader here reads are refused with w
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Literal
 from urllib.parse import urlsplit
@@ -47,6 +48,9 @@ _UNREADABLE = (
     (b"ORC", "an ORC file", "pyarrow.parquet.write_table(pyarrow.orc.read_table(FILE), NEW)"),
 )
 
+#: How an array of objects begins; a line that is an array of something else is just broken.
+_ARRAY = re.compile(rb"\s*\[\s*(?:\{|$)")
+
 _LINES_NAME = re.compile(r"\.(?:jsonl|ndjson|json)(?:\.(?:gz|gzip|zst|zstd))?$", re.IGNORECASE)
 _WET_NAME = re.compile(r"\.wet(?:\.(?:gz|zst))?$", re.IGNORECASE)
 _WARC_NAME = re.compile(r"\.(?:warc|arc)(?:\.|$)", re.IGNORECASE)
@@ -83,6 +87,7 @@ def kind_of(path: str) -> Kind:
         if not RECORD_START.match(start):
             braced = start.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").startswith(b"{")
             if _named_kind(path) == "jsonl" or (braced and not _WARC_NAME.search(_name(path))):
+                _refuse_other_json(path, start)
                 return "jsonl"
         return _kind_of_records(path, window)
 
@@ -120,6 +125,18 @@ def _refuse(path: str, head: bytes) -> None:
         what, remedy = "a tar archive", "tar xf FILE"
     if not what and _name(path).lower().endswith(".br"):
         what, remedy = "compressed by brotli", "brotli -dc FILE | zstd -o NEW.zst"
+    _raise_refusal(path, what, remedy)
+
+
+def _refuse_other_json(path: str, start: bytes) -> None:
+    """Raise InputError for JSON that begins as no lines of UTF-8 do."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        _raise_refusal(path, "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE > NEW.jsonl")
+    if _ARRAY.match(start):
+        _raise_refusal(path, "one JSON array and no lines", "jq -c '.[]' FILE > NEW.jsonl")
+
+
+def _raise_refusal(path: str, what: str, remedy: str) -> None:
     if what:
         raise InputError(
             f"{path} is {what}, which is not read: convert it ({remedy}); inputs are WARC, WET or JSON lines (plain, "

@@ -6,7 +6,7 @@ WARC it cannot begin in the wrong place. ``columns.py`` says which column is wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,11 +52,6 @@ def _row_groups(metadata: pq.FileMetaData, size: int) -> list[tuple[int, int]]:
     return [(count, size * weight // total) for count, weight in zip(rows, weights, strict=True)]
 
 
-def row_groups_of(inputs: Sequence[InputFile]) -> dict[int, Sequence[tuple[int, int]]]:
-    """Rows and bytes of row groups by the number of the input, for all tables among the inputs."""
-    return {number: row_groups(file) for number, file in enumerate(inputs) if file.kind == "parquet"}
-
-
 def read_table(
     file: InputFile,
     begin: int,
@@ -73,7 +68,7 @@ def read_table(
     file : the input file
     begin, end : numbers of rows
     options : which columns hold text, id and URL
-    others : what ``check_tables`` returned for all files of the run
+    others : what ``check_columns`` returned for all files of the run
     counts : records, bytes and skipped rows are filled while the iterator runs
     part : only its rows are read on, by their ids
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -51,11 +52,18 @@ def wet(rows: list[dict]) -> list[bytes]:
     return records
 
 
+def json_line(row: dict) -> bytes:
+    """A document as a line of JSON, its date as a WARC has it."""
+    return json.dumps({**row, "date": f"{row['date']:%Y-%m-%dT%H:%M:%SZ}"}, ensure_ascii=False).encode() + b"\n"
+
+
 def write_texts(path: Path, rows: list[dict]) -> None:
-    """Documents in the format that the file's name says, each record compressed for itself."""
+    """Documents in the format that the file's name says: each record compressed for itself, lines all together."""
     wrap = {".gz": gzip.compress, ".zst": frame}.get(path.suffix, bytes)
     if path.suffix == ".parquet":
         pd.DataFrame(rows).to_parquet(path, row_group_size=40)
+    elif ".jsonl" in path.suffixes:
+        path.write_bytes(wrap(b"".join(map(json_line, rows))))
     else:
         path.write_bytes(b"".join(map(wrap, wet(rows))))
 
@@ -67,5 +75,8 @@ def write_mixed(folder, crawl, rows: list[dict]) -> dict[str, int]:
     (folder / "b.warc.zst").write_bytes(warc_frames(records[120:240]))
     write_texts(folder / "c.warc.wet.gz", rows[:70])
     write_texts(folder / "d.parquet", [{**row, "n": number} for number, row in enumerate(rows[60:120])])
+    write_texts(folder / "e.jsonl", [{**row, "n": -number, "tags": ["x"]} for number, row in enumerate(rows[100:150])])
+    write_texts(folder / "f.jsonl.zst", rows[140:170])
     pages = [sum(b"WARC-Type: response" in data for data in part) for part in (records[:120], records[120:240])]
-    return {"a.warc.gz": pages[0], "b.warc.zst": pages[1], "c.warc.wet.gz": 70, "d.parquet": 60}
+    texts = {"c.warc.wet.gz": 70, "d.parquet": 60, "e.jsonl": 50, "f.jsonl.zst": 30}
+    return {"a.warc.gz": pages[0], "b.warc.zst": pages[1]} | texts

@@ -172,16 +172,17 @@ def test_pages_and_texts_on_a_device(here, demo_crawl, on_cpu, tmp_path, monkeyp
     pipeline = pipeline_from_data(
         {"name": "mixed", "stages": ["extract"] * extracts + stages, "output": {"tokens": False}}
     )
-    (tmp_path / "c.warc.zst").write_bytes(warc_frames(raw_records(demo_crawl[0])[:60]))
-    inputs = [tmp_path / name for name in ("a.wet.gz", "b.parquet", "c.warc.zst")][: 2 + extracts]
+    write_texts(tmp_path / "c.jsonl.gz", [{**row, "tags": [1]} for row in rows[30:50]])
+    (tmp_path / "d.warc.zst").write_bytes(warc_frames(raw_records(demo_crawl[0])[:60]))
+    inputs = [tmp_path / name for name in ("a.wet.gz", "b.parquet", "c.jsonl.gz", "d.warc.zst")][: 3 + extracts]
     run = gpurefine.run(pipeline, inputs, tmp_path / "run", partition_bytes=30_000, quiet=True)
     assert [step["device"] for step in run.manifest["steps"]] == ["CPU"] * extracts + ["GPU", "CPU"]
     assert called["band_keys"] > 1
     monkeypatch.undo()  # runs are on workers again
     alone = gpurefine.run(pipeline, inputs, tmp_path / "cpu", quiet=True, backend="cpu", workers=1)
     assert_same_results(run, alone)
-    assert (run.summary()["records"] > 50) == extracts
-    assert run.summary()["removed"]["dedup.minhash:duplicate"] >= 10
+    assert (run.summary()["records"] > 70) == extracts
+    assert run.summary()["removed"]["dedup.minhash:duplicate"] >= 20
 
 
 def assert_same_stats(one, other):

@@ -1,5 +1,7 @@
 """What ``plan`` says of dedups inside documents, against what runs write."""
 
+import gzip
+import json
 import re
 
 import numpy as np
@@ -41,6 +43,14 @@ def test_bytes_of_key_files_are_what_plan_says(table, scheduler, tmp_path, kind)
     files = list((run.store.work / "keys-0").iterdir())
     content = sum(int(ColumnFile(path).rows.sum()) * len(ColumnFile(path).columns) * 8 for path in files)
     assert bytes_a_document == pytest.approx(content / 400, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["texts.jsonl", "texts.jsonl.gz"])
+def test_json_lines_are_sampled_as_tables_are(table, tmp_path, name):
+    lines = b"".join(json.dumps(row).encode() + b"\n" for row in pq.read_table(table).to_pylist())
+    (tmp_path / name).write_bytes(gzip.compress(lines) if name.endswith("gz") else lines)
+    pipeline = dedup_pipeline("substring", [])
+    assert planned(pipeline, tmp_path / name) == planned(pipeline, table)
 
 
 def test_share_of_single_windows_that_pass_is_that_of_a_simulation():

@@ -5,9 +5,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from gpurefine.errors import InputError
-from gpurefine.read.columns import check_tables, map_columns
+from gpurefine.read.columns import map_columns
 from gpurefine.read.inputs import find_inputs
 from gpurefine.read.options import InputOptions
+from gpurefine.read.schemas import check_columns
 
 
 def mapped(options=None, **types):
@@ -18,7 +19,7 @@ def mapped(options=None, **types):
 def checked(folder, *tables, **options):
     for number, table in enumerate(tables):
         pq.write_table(table, folder / f"{number}.parquet")
-    return check_tables(find_inputs([folder / "*.parquet"]), InputOptions(**options))
+    return check_columns(find_inputs([folder / "*.parquet"]), InputOptions(**options))
 
 
 def test_columns_with_our_names_are_taken_and_others_kept_in_order():
@@ -119,4 +120,4 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path):
     pq.write_table(pa.table({"text": ["a"] * 100}), path)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"cut\.parquet is damaged or no whole Parquet file"):
-        check_tables(find_inputs([path]), InputOptions())
+        check_columns(find_inputs([path]), InputOptions())

@@ -61,6 +61,23 @@ def test_a_damaged_beginning(kind):
     assert kind(b"{" * 500 + b"\n" + PAGE + PAGE, "a.warc") == "warc"
 
 
+@pytest.mark.parametrize("wrap", [bytes, member, frame])
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b'{"text": "a"}\n', "a"),
+        (b'\xef\xbb\xbf \r\n{"text": "a"}\n', "a.txt"),
+        (b"broken\n", "a.jsonl"),
+        (b"[1, 2]\n", "a.jsonl.zst"),
+        (b"\n", "A.NDJSON.GZ"),
+    ],
+)
+def test_json_lines_are_told_by_a_brace_or_by_name(kind, wrap, data, name):
+    assert kind(wrap(data), name) == "jsonl"
+    if name.startswith("a."):
+        assert kind(b"", "a.jsonl") == kind(member(b""), "a.jsonl.gz") == "jsonl"
+
+
 def test_parquet(kind):
     sink = io.BytesIO()
     pq.write_table(pa.table({"text": ["a"]}), sink)
@@ -114,6 +131,9 @@ def arrow(data: bytes, write) -> bytes:
         (gzip.compress(bz2.compress(PAGE)), "a.gz", "bzip2"),
         (arrow(b"", pyarrow.feather.write_feather), "a.feather", "an Arrow .Feather. file.*parquet"),
         (arrow(b"", pyarrow.orc.write_table), "a.orc", "an ORC file.*parquet"),
+        ('{"text": "a"}'.encode("utf-16"), "a.jsonl", "is UTF-16.*iconv"),
+        (b'[{"text": "a"},\n', "a.json", "one JSON array.*jq -c"),
+        (gzip.compress(b'[\n  {"text": "a"}\n]'), "a.json.gz", "one JSON array.*jq -c"),
         (b"%PDF-1.7\n" + bytes(300), "a.pdf", "no WARC.*expected WARC, WET or JSON lines"),
     ],
 )

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from gpurefine.documents import DOCUMENT_SCHEMA
 from gpurefine.errors import RunError
 from gpurefine.read.batches import SplitCounts
-from gpurefine.read.columns import check_tables
 from gpurefine.read.inputs import find_inputs
 from gpurefine.read.options import InputOptions
+from gpurefine.read.schemas import check_columns
 from gpurefine.read.splits import plan_rows
 from gpurefine.read.tables import BATCH_BYTES, BATCH_ROWS, count_rows, read_table, recut, row_groups
 
@@ -25,7 +25,7 @@ def read(path, cut=1 << 40, **options):
     """All batches of a table that is read in partitions of some ``cut`` bytes; counts are checked."""
     (file,) = find_inputs([path])
     options = InputOptions(**options)
-    others = check_tables([file], options)
+    others = check_columns([file], options)
     groups = row_groups(file)
     assert sum(size for _, size in groups) <= file.size
     batches, records, size = [], 0, 0
