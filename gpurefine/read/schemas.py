@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +16,10 @@ from gpurefine.read.inputs import InputFile
 from gpurefine.read.jsonsample import REST, sample_file, type_of
 from gpurefine.read.jsonvalues import JSON_TEXT
 from gpurefine.read.options import InputOptions
+from gpurefine.read.tables import opened_table
+
+#: Files of which the columns are looked at beside each other.
+LOOKS_AT_ONCE = 16
 
 #: Metadata of a field of strings that are JSON text.
 OF_JSON = {b"gpurefine": b"json"}
@@ -80,20 +86,19 @@ def check_columns(files: Sequence[InputFile], options: InputOptions, needed: Col
         files with a column of different types
     """
     types = _Types()
-    for file in files:
-        if file.kind == "parquet":
-            schema = _footer(file)
-            columns = _mapped(file, schema, options, needed)
-            for name, theirs in columns.others.items():
+    with_columns = [file for file in files if file.kind in ("parquet", "jsonl")]
+    # a file in an object store answers late, so that many are asked at once
+    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+        looked = list(pool.map(partial(_look, options=options), with_columns))
+    for file, (schema, found) in zip(with_columns, looked, strict=True):
+        # a file without lines has no columns, and misses none
+        columns = _mapped(file, schema, options, needed) if schema.names or found is None else ColumnMap({}, {})
+        for name, theirs in columns.others.items():
+            if found is not None:
+                types.of_lines(name, found[theirs], file.path)
+            else:
                 kind = pa.int64() if name == "n_tokens" else _kept_type(schema.field(theirs).type)
                 types.of_table(name, kind, file.path)
-        elif file.kind == "jsonl":
-            sample = sample_file(file, options)
-            schema = sample.schema(options)
-            # a file without lines has no columns, and misses none
-            columns = _mapped(file, schema, options, needed) if schema.names else ColumnMap({}, {})
-            for name, theirs in columns.others.items():
-                types.of_lines(name, sample.found[theirs], file.path)
     schema = types.schema()
     if not any(file.kind == "jsonl" for file in files):
         return schema
@@ -104,9 +109,14 @@ def check_columns(files: Sequence[InputFile], options: InputOptions, needed: Col
     return schema.append(pa.field(REST, TEXT, metadata=OF_JSON))
 
 
-def _footer(file: InputFile) -> pa.Schema:
+def _look(file: InputFile, options: InputOptions) -> tuple[pa.Schema, dict[str, set[str]] | None]:
+    """The columns of a file; of JSON lines also what was found of their values."""
+    if file.kind == "jsonl":
+        sample = sample_file(file, options)
+        return sample.schema(options), sample.found
     try:
-        return pq.read_schema(file.path)
+        with opened_table(file.path) as source:
+            return pq.read_schema(source), None
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(
             f"{file.path} is damaged or no whole Parquet file ({error}): write it again, or leave it out"

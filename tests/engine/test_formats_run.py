@@ -20,6 +20,7 @@ from tables import assert_same_results, plain
 import gpurefine
 from gpurefine.config import pipeline_from_data
 from gpurefine.engine.estimate import estimate_records
+from gpurefine.errors import RunError
 from gpurefine.read.inputs import find_inputs
 
 #: What differs between formats: where a document lies in its file, and a column that only JSON lines have.
@@ -82,7 +83,6 @@ def test_warc_zst(reference, demo_crawl, scheduler, tmp_path, write):
         ("crawl.warc.wet.gz", True),
         ("crawl.warc.wet.zst", True),
         ("crawl.parquet", True),
-        ("crawl.parquet", False),
         ("crawl.jsonl", True),
         ("crawl.jsonl", False),
         ("crawl.jsonl.gz", True),
@@ -138,10 +138,9 @@ def test_urls_are_judged_for_texts_too(mixed, demo_crawl):
     assert not removed.loc[removed["stage"] == "extract", "file"].isin(TEXTS).any()
 
 
-@pytest.mark.parametrize("size", [9_000, 100_000])
-def test_any_partitions_and_order(mixed, inputs, demo_crawl, scheduler, tmp_path, size):
+def test_any_partitions_and_order(mixed, inputs, demo_crawl, scheduler, tmp_path):
     paths = [inputs[0] / name for name in reversed(inputs[1])]
-    run = refine_mixed(paths, tmp_path / "run", scheduler, demo_crawl[1], partition_bytes=size)
+    run = refine_mixed(paths, tmp_path / "run", scheduler, demo_crawl[1], partition_bytes=12_000)
     assert_same_results(mixed, run)
 
 
@@ -171,6 +170,19 @@ def test_annotate_removes_nothing_that_has_a_text(inputs, demo_crawl, scheduler,
     stats = pd.concat(pq.read_table(path).to_pandas() for path in run.store.root.glob("stats/*.parquet"))
     assert set(stats["file"]) == set(inputs[1])
     assert len(run.refined()) + len(removed) == sum(inputs[1].values())
+
+
+def test_a_run_that_was_stopped_goes_on(inputs, extracted, scheduler, tmp_path):
+    """Stopped at a document that stands in plain and in compressed JSON lines, and given again."""
+    fault = {"fault": "disk", "url": extracted[145]["url"], "until": str(tmp_path / "mended")}
+    stages = ["extract", {"faulty_stage:Faulty": fault}, "dedup.exact"]
+    given = inputs[0] / "*", tmp_path / "stopped", scheduler, stages
+    with pytest.raises(RunError, match="Input/output error"):
+        refine(*given, partition_bytes=20_000)
+    (tmp_path / "mended").touch()
+    run = refine(*given, partition_bytes=20_000)
+    assert_same_results(run, refine(inputs[0] / "*", tmp_path / "whole", scheduler, stages))
+    assert len(run.refined()) + len(run.removed()) == sum(inputs[1].values())
 
 
 def test_the_clean_up_is_that_of_the_pipelines_extract(scheduler, tmp_path):
