@@ -35,7 +35,6 @@ from gpurefine.read.jsonvalues import (
     converter,
     json_text,
     parse_object,
-    text_array,
 )
 from gpurefine.read.lines import Line, LineSplit
 from gpurefine.read.options import InputOptions
@@ -172,7 +171,7 @@ class _Documents:
         for field in self._schema:
             default = self._defaults.get(field.name)
             values = [row.get(field.name, default) for row in rows]
-            columns.append(text_array(values).cast(field.type) if is_text(field.type) else pa.array(values, field.type))
+            columns.append(pa.array(values, field.type))
         return pa.table(columns, schema=self._schema)
 
 

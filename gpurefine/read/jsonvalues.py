@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -104,12 +104,13 @@ def json_text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")) if _LONE_SURROGATE.search(text) else text
 
 
-def text_array(values: Sequence[str | None]) -> pa.Array:
-    """A column of strings; halves of characters that JSON can name become U+FFFD."""
+def whole_text(value: str) -> str:
+    """The string with U+FFFD for each half of a character: JSON can name it, and nothing can write it."""
     try:
-        return pa.array(values, TEXT)
+        value.encode()
     except UnicodeEncodeError:
-        return pa.array([None if value is None else _LONE_SURROGATE.sub("\ufffd", value) for value in values], TEXT)
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    return value
 
 
 def converter(kind: pa.DataType) -> Callable[[Any], Any]:
@@ -129,7 +130,7 @@ def converter(kind: pa.DataType) -> Callable[[Any], Any]:
     if pa.types.is_timestamp(kind):
         return _checked(lambda value: parse_date(value) if isinstance(value, str) else None)
     if pa.types.is_large_string(kind) or pa.types.is_string(kind):
-        return _checked(lambda value: value if isinstance(value, str) else None)
+        return _checked(lambda value: whole_text(value) if isinstance(value, str) else None)
     return _checked(lambda value: None)
 
 
@@ -160,7 +161,7 @@ def _as_float(value: Any) -> float | None:
 def as_identity(value: Any) -> str:
     """An id: a string, or an integer written out. Raises ``BrokenLine`` for anything else."""
     if isinstance(value, str):
-        return value
+        return whole_text(value)
     if type(value) is not int:
         raise BrokenLine(said(value))
     return str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import random
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -210,6 +211,18 @@ def test_what_is_known_of_a_line_stands_in_its_removal(tmp_path, monkeypatch):
     assert (removed["id"], removed["url"], removed["rule"]) == ("7", "u", "line")
 
 
+def test_halves_of_characters_in_any_place(tmp_path, monkeypatch):
+    monkeypatch.setattr(jsonsample, "SAMPLE_BYTES", 1)
+    half = "\ud800"
+    write(
+        tmp_path / "a.jsonl", {"text": half, "id": half, "url": half, "n": half}, {"id": half, "url": half, "text": 1}
+    )
+    for part in (None, Part.of("1/1", 0)):
+        (row,), (removed,), _, _ = read(tmp_path, part=part)
+        assert {row[name] for name in ("text", "id", "url", "n")} == {"\ufffd"}
+        assert (removed["id"], removed["url"]) == ("\ufffd", "\ufffd")
+
+
 def test_a_line_longer_than_a_body_may_be(tmp_path):
     write(tmp_path / "a.jsonl", {"text": "a"}, {"text": "x" * 90}, {"text": "b"}, {"text": "y" * 88})
     rows, removed, _, counts = read(tmp_path, max_body=100)
@@ -308,6 +321,39 @@ def test_every_value_of_every_line_comes_out_or_the_line_is_removed(tmp_path_fac
         else:
             row = next(row for row in rows if row["offset"] == place)
             assert object_of(row, others) == without_nulls(objects[number])
+
+
+@given(st.lists(st.binary(max_size=30) | st.sampled_from([b"\n", b'{"text": "b"}\n', b" \r\n"])), st.integers(1, 40))
+def test_any_bytes_are_documents_removals_or_blank_lines(tmp_path_factory, pieces, step):
+    """Behind a first line that is one: nothing is lost, whatever stands there and however it is cut."""
+    data = b'{"text": "a"}\n' + b"".join(pieces)
+    folder = tmp_path_factory.mktemp("bytes")
+    (folder / "a.jsonl").write_bytes(data)
+    rows, removed, _, counts = read(folder)
+    assert read(folder, [*range(0, len(data), step), len(data)])[:2] == (rows, removed)
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    assert counts.records == len(rows) + len(removed) == len(lines)
+    places = sorted((row["offset"], row["length"]) for row in rows + removed)
+    assert [data[offset : offset + length].rstrip(b"\n") for offset, length in places] == lines
+
+
+@pytest.mark.parametrize("wrap", [gzip.compress, frame])
+def test_no_flipped_bit_of_a_compressed_file_goes_unnoticed(tmp_path, wrap):
+    generator = random.Random(2)
+    lines = [{"text": generator.randbytes(20).hex(), "id": number} for number in range(200)]
+    write(tmp_path / "a.jsonl", *lines)
+    whole = wrap((tmp_path / "a.jsonl").read_bytes())
+    (tmp_path / "a.jsonl").write_bytes(whole)
+    good, none, _, _ = read(tmp_path)
+    assert len(good) == 200 and not none
+    # flips in the header can leave all as it is, but for the checksum's flag of zstd, which no checksum covers
+    for place in generator.sample(range(8 * 12, 8 * len(whole)), 150):
+        broken = bytearray(whole)
+        broken[place // 8] ^= 1 << place % 8
+        (tmp_path / "a.jsonl").write_bytes(broken)
+        rows, removed, _, counts = read(tmp_path)
+        assert counts.records == len(rows) + len(removed)
+        assert rows == good or [row["rule"] for row in removed][-1:] == ["damaged"], place
 
 
 def object_of(row: dict, others: pa.Schema) -> dict:

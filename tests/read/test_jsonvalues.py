@@ -18,7 +18,7 @@ from gpurefine.read.jsonvalues import (
     converter,
     json_text,
     parse_object,
-    text_array,
+    whole_text,
 )
 
 
@@ -106,5 +106,7 @@ def test_json_text_is_the_value_again(value):
 
 
 def test_halves_of_characters_cannot_be_written():
-    assert text_array(["a", None, "x\ud800\udc00y"]).to_pylist() == ["a", None, "x\ufffd\ufffdy"]
-    assert text_array(["\U0001f600"]).to_pylist() == ["\U0001f600"]
+    assert whole_text("x\ud800\udc00y\ud83d") == "x\ufffd\ufffdy\ufffd"
+    for value in ("\U0001f600", "", "é"):
+        assert whole_text(value) == value
+    assert converter(TEXT)("\ud800") == as_identity("\ud800") == "\ufffd"
