@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,11 +43,12 @@ TAKEN_OVER = ("id", "url", "file", "offset", "length", "text")
 
 @dataclass
 class ChainResult:
-    """What became of a batch: the rows that go on, and tables for ``removed/`` and ``stats/``."""
+    """What became of a batch: the rows that go on, tables for ``removed/`` and ``stats/``, and what stages noted."""
 
     kept: Batch
     removed: list[pa.Table] = field(default_factory=list)
     stats: list[pa.Table] = field(default_factory=list)
+    noted: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -84,6 +86,7 @@ def run_chain(
         for outcome in _apply(stage, tools, result.kept):
             rows = np.arange(row, row + len(outcome.batch))
             row += len(outcome.batch)
+            result.noted.update({f"{stage.name}:{name}": count for name, count in outcome.noted.items() if count})
             values = _record(measured.take(rows), stage, outcome) if stats else measured.take(rows)
             hit = _first_hits(outcome.verdicts, len(outcome.batch), annotate)
             gone = hit >= 0

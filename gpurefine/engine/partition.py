@@ -85,7 +85,7 @@ class Counts:
     """What a partition held and what became of it; the footer of its file of kept documents.
 
     ``records`` = ``kept`` + all of ``removed``. Bytes are of UTF-8 text, seconds of wall time. Spans are those that the
-    dedup before found, span documents have one or more.
+    dedup before found, span documents have one or more. ``noted`` is what stages counted beside removals.
     """
 
     fingerprint: str
@@ -96,6 +96,7 @@ class Counts:
     kept: int = 0
     removed: dict[str, int] | None = None
     skipped: dict[str, int] | None = None
+    noted: dict[str, int] | None = None
     truncated: int = 0
     input_bytes: int = 0
     text_bytes: int = 0
@@ -141,6 +142,7 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
     stages = stages_for(step.map_stages, task.file)
     counts = Counts(task.fingerprint, step.index, task.partition.index, task.partition.start)
     removed: Counter[str] = Counter()
+    noted: Counter[str] = Counter()
     paths = {"removed": store.removed(step.index, task.partition.index)}
     if task.output.stats:
         paths["stats"] = store.stats(step.index, task.partition.index)
@@ -168,12 +170,14 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
             for table in (loaded.removed, *result.removed):
                 removed_writer.write(table)
                 _count_rules(removed, table)
+            noted.update(result.noted)
             for table in result.stats if stats_writer is not None else ():
                 stats_writer.write(table)
             if len(result.kept):
                 keys.add(result.kept)
                 _write_kept(kept_writer, result.kept, step, task, tools, counts)
         counts.kept, counts.removed = kept_writer.rows, dict(sorted(removed.items()))
+        counts.noted = dict(sorted(noted.items()))
         _check_conservation(counts)
         siblings = {paths["removed"]: removed_writer.close({"fingerprint": task.fingerprint})}
         for name, writer in (("stats", stats_writer), ("spans", spans_writer)):

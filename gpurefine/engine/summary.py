@@ -44,6 +44,7 @@ class Tally:
         self._sums: Counter[str] = Counter(dict.fromkeys(SUMS, 0))
         self._removed: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
+        self._noted: Counter[str] = Counter()
         self._seconds, self._peak = 0.0, 0
 
     def add(self, counts: dict[str, Any]) -> None:
@@ -64,6 +65,7 @@ class Tally:
             **{name: self._sums[name] for name in SUMS},
             "removed": {rule: n for rule, n in sorted(self._removed.items()) if n},
             "skipped": {kind: n for kind, n in sorted(self._skipped.items()) if n},
+            "noted": {what: n for what, n in sorted(self._noted.items()) if n},
             "worker_seconds": round(self._seconds, 3),
             "peak_memory": self._peak,
         }
@@ -71,8 +73,8 @@ class Tally:
     def _change(self, counts: dict[str, Any], sign: int) -> None:
         for name in SUMS:
             self._sums[name] += sign * counts[name]
-        for total, part in ((self._removed, counts["removed"]), (self._skipped, counts["skipped"])):
-            for name, n in (part or {}).items():
+        for total, name_of_part in ((self._removed, "removed"), (self._skipped, "skipped"), (self._noted, "noted")):
+            for name, n in (counts[name_of_part] or {}).items():
                 total[name] += sign * n
         self._seconds += sign * counts["seconds"]
 
@@ -81,8 +83,10 @@ def summarise(store: RunStore, pipeline: Pipeline, manifest: dict[str, Any]) -> 
     """Write ``summary.json`` from a manifest whose steps are all done."""
     steps = [record["counts"] for record in manifest["steps"]]
     removed: Counter[str] = Counter()
+    noted: Counter[str] = Counter()
     for counts in steps:
         removed.update(counts["removed"])
+        noted.update(counts["noted"])
     machine = {
         f"{stage.name}:{rule}"
         for stage in pipeline.stages
@@ -97,6 +101,7 @@ def summarise(store: RunStore, pipeline: Pipeline, manifest: dict[str, Any]) -> 
         "removed_by_machine_limits": {rule: n for rule, n in sorted(removed.items()) if rule in machine},
         "skipped_records": steps[0]["skipped"],
         "truncated_pages": steps[0]["truncated"],
+        "noted": dict(sorted(noted.items())),
         "input_bytes": steps[0]["input_bytes"],
         "text_bytes": steps[-1]["text_bytes"],
         "tokens": steps[-1]["tokens"] if pipeline.output.tokens else None,

@@ -66,13 +66,15 @@ class Verdict:
 class Outcome:
     """What a map stage made of a batch: the same rows, changed columns, and its verdicts in the order of its rules.
 
-    ``measured`` holds the values for ``stats/`` by rule name (float64, (n,), NaN where not measured).
+    ``measured`` holds the values for ``stats/`` by rule name (float64, (n,), NaN where not measured). ``noted`` holds
+    numbers of rows, by what is worth a line in ``summary.json`` though it removes nothing.
     A stage that changes text must keep the unchanged text of rows that a verdict removes.
     """
 
     batch: Batch
     verdicts: list[Verdict] = field(default_factory=list)
     measured: dict[str, np.ndarray] = field(default_factory=dict)
+    noted: dict[str, int] = field(default_factory=dict)
 
 
 class Stage(BaseModel):

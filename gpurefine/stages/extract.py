@@ -17,6 +17,7 @@ from gpurefine.documents import Batch
 from gpurefine.frames import string_column, text_buffers
 from gpurefine.stages.base import MapStage, Outcome, Resources, Verdict
 from gpurefine.stages.extraction.extractors import KNOWN, ExtractorOptions, versions
+from gpurefine.stages.extraction.fast.accelerate import why_stock
 from gpurefine.stages.extraction.guard import Guard
 from gpurefine.stages.extraction.limits import PageSizes, page_sizes
 from gpurefine.stages.extraction.process import Answer
@@ -52,6 +53,10 @@ class Extract(MapStage):
         description="page: drop an element of more than 100 characters from its fourth occurrence on the page on "
         "(only trafilatura)",
     )
+    accelerate: bool = Field(
+        True,
+        description="faster code to the same text, for versions of trafilatura that were compared (only trafilatura)",
+    )
     bare_domains: bool = Field(False, description="remove example.com/path and IP addresses as well as URLs")
     join_bullets: bool = Field(
         True, description="put a list mark that the extractor left alone on a line before the item's text"
@@ -66,20 +71,29 @@ class Extract(MapStage):
     def _only_known_options(self) -> Extract:
         """Refuse options that the extractor would ignore."""
         if self.with_ != "trafilatura":
-            for option in ("favor", "include_tables", "deduplicate"):
+            for option in ("favor", "include_tables", "deduplicate", "accelerate"):
                 if getattr(self, option) != type(self).model_fields[option].default:
                     raise ValueError(f"{option} is an option of trafilatura; {self.with_} has none like it")
         return self
 
     def provide(self, resources: Resources) -> dict[str, str]:
-        """Versions of the extractor and of the parser below it.
+        """Versions of the extractor and of the parser below it, and whether it is accelerated.
 
         Raises
         ------
         ResourceError
             if the extractor cannot be imported
         """
-        return versions(self.with_)
+        found = versions(self.with_)
+        if self.with_ == "trafilatura":
+            found["code"] = "accelerated" if self.accelerate and why_stock() is None else "stock"
+        return found
+
+    def warning(self) -> str | None:
+        """Why extraction is not accelerated, where the installed versions were not compared."""
+        if self.with_ != "trafilatura" or not self.accelerate or (why := why_stock()) is None:
+            return None
+        return f"extraction takes more than twice as long as it could: {why}; docs/extraction.md names those that were"
 
     def open(self, resources: Resources) -> Guard:
         """A guard; its child process starts with the first page."""
@@ -89,7 +103,7 @@ class Extract(MapStage):
         """What the child process is told."""
         return GuardSettings(
             KNOWN[self.with_].maker,
-            ExtractorOptions(self.favor, self.include_comments, self.include_tables, self.deduplicate),
+            ExtractorOptions(self.favor, self.include_comments, self.include_tables, self.deduplicate, self.accelerate),
             self.bare_domains,
             self.join_bullets,
             self.time_limit_s,
@@ -110,7 +124,8 @@ class Extract(MapStage):
             answers[row] = answer
         text = string_column([answer.text if answer else None for answer in answers])
         frame = batch.frame.drop(columns="html").assign(text=text)
-        return Outcome(Batch(frame), verdicts + self._answer_verdicts(answers), _measured(sizes))
+        noted = {"by_stock_code": sum(answer.by_stock for answer in answers if answer)}
+        return Outcome(Batch(frame), verdicts + self._answer_verdicts(answers), _measured(sizes), noted)
 
     def _size_verdicts(self, sizes: PageSizes) -> list[Verdict]:
         """``too_large`` for each of the three sizes."""

@@ -1,5 +1,6 @@
 """A batch through map stages: the first rule names the removal, rows are conserved, failures cost one document."""
 
+from dataclasses import asdict
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from gpurefine.documents import Batch
 from gpurefine.engine.chain import run_chain
+from gpurefine.engine.partition import Counts
+from gpurefine.engine.summary import Tally
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import RunError
 from gpurefine.frames import string_column
@@ -51,7 +54,8 @@ class Fragile(MapStage):
     def apply(self, batch, tool):
         if any("x" in text for text in batch.frame["text"]):
             raise ValueError("an x")
-        return Outcome(batch, [Verdict("never", np.zeros(len(batch), bool))])
+        noted = {"with an a": sum("a" in text for text in batch.frame["text"]), "with a z": 0}
+        return Outcome(batch, [Verdict("never", np.zeros(len(batch), bool))], noted=noted)
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +134,24 @@ def test_removed_text_can_be_left_out(tools):
     result = chain([Length()], ["a", "abc"], tools, removed_text=False)
     assert rows(result.removed)["id0"]["text"] is None
     assert result.kept.frame["text"].tolist() == ["abc"]
+
+
+def test_what_a_stage_notes_is_added_up(tools):
+    batch = Batch(
+        string_column(["a", "b", "x", "ab", "xa"]).to_frame("text").assign(id="", file="", offset=0, length=0)
+    )
+    result = run_chain([Fragile(), Fragile(as_="again")], tools, batch, annotate=False, stats=False, removed_text=True)
+    assert len(result.kept) == 3
+    assert result.noted == {"fragile:with an a": 2, "again:with an a": 2}
+
+
+def test_notes_of_partitions_are_added_up_and_taken_back():
+    def counts(partition, noted):
+        return asdict(Counts("f", 0, partition, removed={}, skipped={}, noted=noted))
+
+    tally = Tally(3)
+    for partition, noted in enumerate(({"extract:by_stock_code": 2}, {}, {"extract:by_stock_code": 1, "x:y": 4})):
+        tally.add(counts(partition, noted))
+    assert tally.total()["noted"] == {"extract:by_stock_code": 3, "x:y": 4}
+    tally.take_back(counts(2, {"extract:by_stock_code": 1, "x:y": 4}))
+    assert tally.total()["noted"] == {"extract:by_stock_code": 2}

@@ -175,6 +175,7 @@ def test_counts_of_the_summary_are_the_rows(tortured):
     summary = tortured.summary()
     assert summary["records"] == len(tortured.refined()) + len(tortured.removed())
     assert summary["skipped_records"]["revisit"] == 2
+    assert summary["noted"] == {}
 
 
 def test_texts_of_a_wet_file_are_documents(tortured):

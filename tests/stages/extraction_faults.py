@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from gpurefine.stages.extraction.extractors import ExtractorOptions, make_trafilatura
+from gpurefine.stages.extraction.fast import accelerate
 
 
 class Panic(BaseException):
@@ -158,3 +159,27 @@ def broken(options: object) -> Callable[[str], str | None]:
 def dying(options: object) -> Callable[[str], str | None]:
     """A maker that ends its process."""
     os.kill(os.getpid(), signal.SIGABRT)
+
+
+def make_of_unknown_versions(options: ExtractorOptions) -> Callable[[str], str | None]:
+    """Trafilatura of versions that nobody has compared."""
+    accelerate.TESTED.clear()
+    return make_trafilatura(options)
+
+
+def make_failing_accelerated(options: ExtractorOptions) -> Callable[[str], str | None]:
+    """Trafilatura whose accelerated code fails on some pages, and finds nothing on others."""
+    from trafilatura import core
+
+    extract = make_trafilatura(options)
+    stock = core.compare_extraction
+
+    def compare_extraction(cleaned, raw, body, text, settings):
+        if "FAILING" in text:
+            raise KeyError("a fault of a patch")
+        if "EMPTY" in text:
+            return body, ""
+        return stock(cleaned, raw, body, text, settings)
+
+    extract._patches.put(core, "compare_extraction", compare_extraction)
+    return extract

@@ -18,6 +18,7 @@ from gpurefine.stages.base import Outcome, Resources
 from gpurefine.stages.extract import Extract
 from gpurefine.stages.extraction import extractors
 from gpurefine.stages.extraction.extractors import WARM_UP_PAGES, ExtractorOptions, KnownExtractor
+from gpurefine.stages.extraction.fast.accelerate import why_stock
 from gpurefine.stages.extraction.tidy import tidy
 
 RESOURCES = Resources(Path("unused"))
@@ -198,7 +199,10 @@ def test_resiliparse():
 
 def test_provide():
     """The manifest learns what decides; a missing package is a sentence that says how to get it."""
-    assert set(Extract().provide(RESOURCES)) == {"trafilatura", "lxml", "justext", "libxml2"}
+    provided = Extract().provide(RESOURCES)
+    assert set(provided) == {"trafilatura", "lxml", "justext", "libxml2", "code"}
+    assert provided["code"] == ("accelerated" if why_stock() is None else "stock")
+    assert Extract(accelerate=False).provide(RESOURCES)["code"] == "stock"
 
 
 def test_provide_without_the_package(monkeypatch):

@@ -42,7 +42,7 @@ def main() -> None:
     except Exception as error:
         _write(answers, answer(Kind.UNABLE, describe(error)))
         return
-    _write(answers, answer(Kind.READY))
+    _write(answers, answer(Kind.READY, getattr(extract, "why_stock", None) or ""))
     while (page := _read_page(requests)) is not None:
         signal.setitimer(signal.ITIMER_PROF, settings["time_limit_s"])
         reply = _reply(extract, page, settings["bare_domains"], settings["join_bullets"])
@@ -62,7 +62,8 @@ def _reply(extract: Extractor, page: bytearray, bare_domains: bool, join_bullets
     try:
         text = extract(page.decode("utf-8", "replace"))
         text = tidy(text, bare_domains, join_bullets) if text else ""
-        return answer(Kind.TEXT, text) if text else answer(Kind.EMPTY)
+        kind = Kind.STOCK_TEXT if getattr(extract, "by_stock", False) else Kind.TEXT
+        return answer(kind, text) if text else answer(Kind.EMPTY)
     except MemoryError:
         return answer(Kind.MEMORY)
     except BaseException as error:  # also what extension modules derive from it

@@ -25,6 +25,7 @@ class ExtractorOptions:
     include_comments: bool = False
     include_tables: bool = True
     deduplicate: str = "off"
+    accelerate: bool = True
 
 
 def make_trafilatura(options: ExtractorOptions) -> Extractor:
@@ -34,9 +35,9 @@ def make_trafilatura(options: ExtractorOptions) -> Extractor:
     compressed bytes and its command line; none applies to a decoded page. ``MAX_TREE_SIZE`` is empty by default: no
     limit. Nothing here fetches anything.
     """
-    import trafilatura
-    from trafilatura.deduplication import LRU_TEST
     from trafilatura.settings import Extractor as TrafilaturaOptions
+
+    from gpurefine.stages.extraction.fast.accelerate import Trafilatura
 
     settings = TrafilaturaOptions(
         output_format="txt",
@@ -52,14 +53,11 @@ def make_trafilatura(options: ExtractorOptions) -> Extractor:
         with_metadata=False,
     )
 
-    def extract(html: str) -> str | None:
-        # The store of seen strings is one for the process: empty for each page, or its text would depend on the
-        # pages before it. All other caches of trafilatura remember pure functions.
-        LRU_TEST.clear()
-        return trafilatura.extract(html, options=settings)
-
+    extract = Trafilatura(settings)
     for page in WARM_UP_PAGES:
         extract(page)
+    if options.accelerate:
+        extract.accelerate()
     return extract
 
 

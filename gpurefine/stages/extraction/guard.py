@@ -7,10 +7,13 @@ and only then given up; the page behind it was not touched.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from gpurefine.stages.extraction.process import Answer, ChildProcess
 from gpurefine.stages.extraction.wire import GuardSettings
+
+_log = logging.getLogger(__name__)
 
 #: A child is replaced after so many pages, so that nothing it remembers or leaks grows without bound.
 PAGES_A_CHILD = 5000
@@ -81,7 +84,9 @@ class Guard:
         if self._child is None:
             self._child = ChildProcess(self.settings)
             self.starts += 1
-            self._child.wait_until_ready()
+            why_stock = self._child.wait_until_ready()
+            if why_stock and self.starts == 1:
+                _log.warning("extraction is not accelerated: %s", why_stock)
         return self._child
 
     def _send(self, child: ChildProcess, pages: Sequence[bytes | memoryview], at: int, alone: bool) -> None:

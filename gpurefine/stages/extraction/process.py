@@ -36,11 +36,13 @@ class Answer:
     outcome : "text", "empty", or the rule that removes the page: "failed", "timeout", "memory", "crash"
     text : the text, if there is one
     evidence : the exception or the signal, if there was one
+    by_stock : whether the extractor as it is gave a text where the accelerated one had none
     """
 
     outcome: str
     text: str | None = None
     evidence: str | None = None
+    by_stock: bool = False
 
 
 class ChildProcess:
@@ -81,8 +83,8 @@ class ChildProcess:
         """The process number."""
         return self._process.pid
 
-    def wait_until_ready(self) -> None:
-        """Wait for the imports and the warm-up."""
+    def wait_until_ready(self) -> str:
+        """Wait for the imports and the warm-up; returns why it does not accelerate, if it was asked to and does not."""
         try:
             kind, text = self._receive_message(_START_LIMIT_S) or (None, "")
         except TimeoutError:
@@ -94,6 +96,7 @@ class ChildProcess:
                 f"the extraction process could not start ({reason}); check that {self._extractor} can be imported"
                 " and that the memory limit leaves room for it"
             )
+        return text
 
     def send(self, page: bytes | memoryview) -> None:
         """Begin to send a page; ``receive`` goes on with it."""
@@ -114,8 +117,8 @@ class ChildProcess:
             self.ended = True
             return self._last_answer()
         kind, text = message
-        if kind == Kind.TEXT:
-            return Answer("text", text)
+        if kind in (Kind.TEXT, Kind.STOCK_TEXT):
+            return Answer("text", text, by_stock=kind == Kind.STOCK_TEXT)
         if kind == Kind.EMPTY:
             return Answer("empty")
         if kind == Kind.FAILED:

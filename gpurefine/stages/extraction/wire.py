@@ -44,12 +44,13 @@ class GuardSettings:
 class Kind(IntEnum):
     """What an answer is, and what its bytes hold."""
 
-    READY = 1  #: the child has locked itself in and waits for pages; nothing
+    READY = 1  #: the child has locked itself in and waits for pages; why it does not accelerate, if it was asked to
     UNABLE = 2  #: the child could not start; why
     TEXT = 3  #: the text of the page
     EMPTY = 4  #: the page has no text; nothing
     FAILED = 5  #: the extractor raised an exception; its name and message
     MEMORY = 6  #: the page needs more memory than it may have; nothing
+    STOCK_TEXT = 7  #: the text of the page, of which the accelerated extractor had none, by the extractor as it is
 
 
 def request(page: bytes | memoryview) -> list[bytes | memoryview]:

@@ -1,0 +1,43 @@
+"""Attributes of other packages that are replaced, all of them at once, and put back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """One attribute: its owner and name, what the package has there and what stands in for it."""
+
+    owner: Any
+    name: str
+    stock: Any
+    fast: Any
+
+
+class Patches:
+    """What was replaced in this process, in order. A later replacement of an attribute builds on the earlier one."""
+
+    def __init__(self) -> None:
+        self._replaced: list[Replacement] = []
+
+    def put(self, owner: Any, name: str, value: Any) -> None:
+        """Replace an attribute."""
+        self._replaced.append(Replacement(owner, name, getattr(owner, name), value))
+        setattr(owner, name, value)
+
+    def keep(self, owner: Any, name: str) -> None:
+        """Remember an attribute that a patch changes while it works, to be put back with the others."""
+        value = getattr(owner, name)
+        self._replaced.append(Replacement(owner, name, value, value))
+
+    def use_stock(self) -> None:
+        """Put the packages' own attributes back."""
+        for each in reversed(self._replaced):
+            setattr(each.owner, each.name, each.stock)
+
+    def use_fast(self) -> None:
+        """Put the replacements in again."""
+        for each in self._replaced:
+            setattr(each.owner, each.name, each.fast)
