@@ -151,7 +151,7 @@ def _spoil_text(parts: list[str], _: Sequence[str], generator: random.Random) ->
 
 def _spoil_a_character(parts: list[str], _: Sequence[str], generator: random.Random) -> None:
     at = generator.randrange(len(parts))
-    place = generator.randrange(len(parts[at]))
+    place = generator.randrange(len(parts[at]) or 1)
     parts[at] = parts[at][:place] + generator.choice(("", "<", ">", "'", '"', "/", "=", " ")) + parts[at][place + 1 :]
 
 
