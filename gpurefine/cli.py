@@ -58,6 +58,7 @@ FreshOption = Annotated[bool, typer.Option("--fresh", help="delete what an earli
 DashboardOption = Annotated[
     bool, typer.Option("--dashboard", help="serve Dask's dashboard to this machine and tell its address")
 ]
+QuickOption = Annotated[bool, typer.Option("--quick", help="a plan assumes rates and sizes instead of measuring some")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="show no progress, only the result")]
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -151,6 +152,7 @@ def dedup(
         str | None, typer.Option(help="compare only where this column is equal", show_default=False)
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="show what a run would need and stop")] = False,
+    quick: QuickOption = False,
     backend: BackendOption = "auto",
     workers: WorkersOption = None,
     memory: MemoryOption = None,
@@ -173,7 +175,8 @@ def dedup(
         kind, with_part(set_, part), **{name: value for name, value in options.items() if value is not None}
     )
     if plan:
-        print_plan(pipeline, against, inputs, workers, memory, partition_size, offline, backend)
+        folder = None if output is None or "://" in output else Path(output)
+        print_plan(pipeline, against, inputs, workers, memory, partition_size, offline, backend, folder, quick)
         return
     if output is None:
         raise ConfigError("dedup: name the run directory by -o, or use --plan to see what a run would need")
@@ -225,10 +228,18 @@ def plan_command(
     set_: SetOption = [],  # noqa: B006
     offline: OfflineOption = False,
     backend: BackendOption = "auto",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="where it would write, to look at the disk", show_default=False),
+    ] = None,
+    quick: QuickOption = False,
 ) -> None:
-    """Show steps, partitions, memory, disk and time of a run without starting it."""
+    """Show steps, partitions, memory, disk and time of a run without starting it.
+
+    Rates and sizes are measured on some of the inputs, for some seconds.
+    """
     pipeline = gpurefine.load_pipeline(config, with_part(set_, part))
-    print_plan(pipeline, against, inputs, workers, memory, partition_size, offline, backend)
+    print_plan(pipeline, against, inputs, workers, memory, partition_size, offline, backend, output, quick)
 
 
 @app.command()
@@ -238,16 +249,22 @@ def presets() -> None:
 
 
 @app.command()
-def doctor(backend: BackendOption = "auto", scheduler: SchedulerOption = None) -> None:
-    """Say what is here and what is missing, and what mends it.
+def doctor(
+    inputs: Annotated[
+        list[str] | None, typer.Argument(help="files, URLs, globs or lists of a run to look at", show_default=False)
+    ] = None,
+    backend: BackendOption = "auto",
+    scheduler: SchedulerOption = None,
+) -> None:
+    """Say what is here and what is missing, and what mends it; of inputs, whether they can be read.
 
-    Exits with 2 if no run could start: not on CPUs either, or with --backend gpu not on GPUs. Models and lists that are
-    missing do not count, since not every run needs them.
+    Exits with 2 if no run could start: not on CPUs either, with --backend gpu not on GPUs, or not on these inputs.
+    Models and lists that are missing do not count, since not every run needs them.
     """
     from gpurefine.doctor import diagnose
     from gpurefine.resources.cache import default_resources
 
-    diagnosis = diagnose(default_resources(offline=True), scheduler, backend)
+    diagnosis = diagnose(default_resources(offline=True), scheduler, backend, inputs or ())
     report.print_diagnosis(diagnosis)
     if not diagnosis.healthy:
         raise typer.Exit(2)
@@ -329,12 +346,15 @@ def print_plan(
     partition_size: str | None,
     offline: bool,
     backend: str,
+    output: Path | None = None,
+    quick: bool = False,
 ) -> None:
-    """What a run would need, a line each; nothing is written."""
+    """What a run would need, a line each; nothing is written but a scratch folder for what is measured."""
     from gpurefine.config import with_against
     from gpurefine.engine.estimate import estimate_lines
     from gpurefine.engine.plan import uses_gpu
     from gpurefine.engine.run import prepare
+    from gpurefine.engine.sampling import take_samples
     from gpurefine.workers import decide_backend
 
     decided = decide_backend(backend, uses_gpu(pipeline))
@@ -347,7 +367,9 @@ def print_plan(
         partition_bytes=parse_bytes(partition_size),
         offline=offline,
     )
-    for line in estimate_lines(prepared, decided):
+    samples = None if quick else take_samples(prepared, decided.gpu)
+    folder = None if output is None else next(each for each in (output, *output.absolute().parents) if each.is_dir())
+    for line in estimate_lines(prepared, decided, samples, folder):
         print(line)
 
 

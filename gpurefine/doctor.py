@@ -2,7 +2,7 @@
 
 Nothing is fetched, written or imported from the packages that are looked at: versions come from their metadata, and
 GPUs are asked for in a process of their own (``devices``). Only ``workers_of`` opens a connection, to the scheduler
-that the user named.
+that the user named, and ``inputs_of`` the files.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import importlib.metadata
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from packaging.requirements import Requirement
@@ -23,6 +24,7 @@ from gpurefine.devices import Device, DeviceReport, extra_for, find_devices
 from gpurefine.errors import GpurefineError, ResourceError
 from gpurefine.machine import available_cores, available_memory
 from gpurefine.probe import distribution
+from gpurefine.read.inputs import InputFile, find_inputs
 from gpurefine.resources.cache import Resources, sha256_of
 from gpurefine.resources.lists import UT1, open_provided
 from gpurefine.resources.registry import MODELS
@@ -30,6 +32,8 @@ from gpurefine.workers import decide_backend, scheduler_workers
 
 Mark = Literal["ok", "missing", "problem"]
 
+#: Room that a run takes at least, as a share of its (compressed) inputs.
+LEAST_ROOM = 0.2
 #: Free bytes of memory and of the disk for temporary files below which a run hardly works.
 LEAST_FREE = 1 << 30
 
@@ -84,14 +88,17 @@ class Diagnosis:
     healthy: bool
 
 
-def diagnose(resources: Resources, scheduler: str | None = None, backend: str = "auto") -> Diagnosis:
-    """Look at this machine, and at the workers of a scheduler.
+def diagnose(
+    resources: Resources, scheduler: str | None = None, backend: str = "auto", inputs: Sequence[str] = ()
+) -> Diagnosis:
+    """Look at this machine, at the workers of a scheduler, and at the inputs of a run.
 
     Parameters
     ----------
     resources : the cache that holds models and lists
     scheduler : address or file of a Dask scheduler that is running
     backend : as of a run; with ``gpu`` it is unhealthy not to have one
+    inputs : paths, URLs, globs and lists of a run; it is unhealthy if one of them cannot be read
 
     Raises
     ------
@@ -102,6 +109,8 @@ def diagnose(resources: Resources, scheduler: str | None = None, backend: str = 
     findings = [*machine(), *packages(), *models_and_lists(resources), *gpus(report), *extras()]
     if scheduler is not None:
         findings += workers_of(scheduler)
+    if inputs:
+        findings += inputs_of(inputs)
     try:
         decided = decide_backend(backend, scheduler=scheduler, devices=report).note
         possible = True
@@ -233,6 +242,31 @@ def workers_of(scheduler: str) -> list[Finding]:
         for address, resources in workers.items()
     ]
     return told or [Finding(part, scheduler, "problem", "it has no workers", stops=True)]
+
+
+def inputs_of(inputs: Sequence[str]) -> Iterator[Finding]:
+    """The files of a run: whether all can be found and read, how much there is of each kind, and room for results."""
+    part = "inputs"
+    try:
+        files = find_inputs(inputs)
+    except GpurefineError as error:
+        yield Finding(part, "files", "problem", str(error), stops=True)
+        return
+    kinds: dict[str, list[InputFile]] = {}
+    for file in files:
+        kinds.setdefault(file.kind, []).append(file)
+    for kind, of_kind in kinds.items():
+        size = sum(file.size for file in of_kind) / (1 << 30)
+        count = "1 file" if len(of_kind) == 1 else f"{len(of_kind):,} files"
+        yield Finding(part, kind, "ok", f"{count}, {size:,.2f} GiB, found and begun to read")
+    free = shutil.disk_usage(".").free
+    least = round(LEAST_ROOM * sum(file.size for file in files))
+    told = f"{free / (1 << 30):,.1f} GiB free in {Path.cwd()}"
+    room = "gpurefine plan CONFIG INPUT... -o FOLDER   # measures how much a run needs"
+    if free < least:
+        yield Finding(part, "room", "problem", f"{told}; a run of these takes some {least / (1 << 30):,.1f} GiB", room)
+    else:
+        yield Finding(part, "room", "ok", told)
 
 
 def _requirements(package: str, extra: str = "") -> list[Requirement]:

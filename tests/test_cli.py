@@ -73,7 +73,7 @@ def test_presets_and_version():
 
 def test_plan_says_what_many_workers_with_little_memory_get(tmp_path):
     pq.write_table(pa.table({"text": pa.repeat("x", 200_000)}), tmp_path / "t.parquet")
-    options = ["--plan", "--shingle", "word-5", "--workers", "40", "--memory", "64MiB", "--offline"]
+    options = ["--plan", "--shingle", "word-5", "--workers", "40", "--memory", "64MiB", "--offline", "--quick"]
     done = call("dedup", "minhash", tmp_path / "t.parquet", "-o", tmp_path / "run", *options)
     assert done.returncode == 0, done.stderr
     assert "collide tasks: 40, of up to 64.0 MiB each" in done.stdout

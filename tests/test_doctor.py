@@ -185,3 +185,23 @@ main()
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - begin < 3
+
+
+def test_inputs_are_found_and_room_is_told(without_gpu, empty, demo_crawl, tmp_path, monkeypatch):
+    (tmp_path / "lines.jsonl").write_text('{"text": "a"}\n')
+    diagnosis = diagnose(empty, inputs=[str(demo_crawl[0]), str(tmp_path / "*.jsonl")])
+    assert diagnosis.healthy
+    assert find(diagnosis, "warc").told.startswith("1 file, 0.00 GiB") and find(diagnosis, "jsonl").mark == "ok"
+    assert find(diagnosis, "room").mark == "ok"
+    monkeypatch.setattr(doctor, "LEAST_ROOM", 1e12)
+    room = find(diagnose(empty, inputs=[str(demo_crawl[0])]), "room")
+    assert room.mark == "problem" and "a run of these takes some" in room.told and "gpurefine plan" in room.mend
+
+
+def test_inputs_that_cannot_be_read_are_a_problem(without_gpu, empty, tmp_path, cli):
+    diagnosis = diagnose(empty, inputs=[str(tmp_path / "none.warc.gz")])
+    assert not diagnosis.healthy
+    found = find(diagnosis, "files")
+    assert found.mark == "problem" and "none.warc.gz" in found.told
+    code, out, _ = cli("doctor", str(tmp_path / "none.warc.gz"))
+    assert code == 2 and "none.warc.gz" in out

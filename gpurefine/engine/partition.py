@@ -150,7 +150,7 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
         paths["spans"] = store.spans(step.index, task.partition.index)
     with contextlib.ExitStack() as stack:
         kept_path = store.documents(step.index, task.partition.index, step.last)
-        kept_writer = stack.enter_context(TableWriter(kept_path, _kept_schema(task)))
+        kept_writer = stack.enter_context(TableWriter(kept_path, kept_schema(task)))
         removed_writer = stack.enter_context(TableWriter(paths["removed"], REMOVED_SCHEMA))
         stats_writer = stack.enter_context(TableWriter(paths["stats"], STATS_SCHEMA)) if "stats" in paths else None
         spans_writer = stack.enter_context(TableWriter(paths["spans"], SPAN_SCHEMA)) if "spans" in paths else None
@@ -175,7 +175,7 @@ def process_partition(task: PartitionTask, tools: StageTools) -> dict[str, Any]:
                 stats_writer.write(table)
             if len(result.kept):
                 keys.add(result.kept)
-                _write_kept(kept_writer, result.kept, step, task, tools, counts)
+                write_kept(kept_writer, result.kept, step, task, tools, counts)
         counts.kept, counts.removed = kept_writer.rows, dict(sorted(removed.items()))
         counts.noted = dict(sorted(noted.items()))
         _check_conservation(counts)
@@ -237,7 +237,7 @@ def _document_schema(task: PartitionTask) -> pa.Schema:
     return pa.schema([*DOCUMENT_SCHEMA, *task.others])
 
 
-def _kept_schema(task: PartitionTask) -> pa.Schema:
+def kept_schema(task: PartitionTask) -> pa.Schema:
     """Columns of what the task writes."""
     if task.step.last:
         return pa.schema([*REFINED_SCHEMA, *(field for field in task.others if field.name != "n_tokens")])
@@ -249,14 +249,14 @@ def _kept_schema(task: PartitionTask) -> pa.Schema:
     return pa.schema([*documents, TEXT_HASH, *asked_for])
 
 
-def _write_kept(
+def write_kept(
     writer: TableWriter, batch: Batch, step: Step, task: PartitionTask, tools: StageTools, counts: Counts
 ) -> None:
     frame = batch.frame
     _, offsets = text_buffers(frame["text"])
     counts.text_bytes += int(offsets[-1] - offsets[0])
     # a column that the frame does not have is null: n_tokens where none are counted, and the hash until it is made
-    table = to_arrow(frame, _kept_schema(task))
+    table = to_arrow(frame, kept_schema(task))
     if step.last and task.output.tokens:
         counted = in_fitting_pieces(lambda piece: tools.tokenizer().count(*text_buffers(piece.frame["text"])), batch)
         tokens = pa.array(np.concatenate(list(counted)), pa.int64())
