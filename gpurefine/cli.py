@@ -28,7 +28,9 @@ fetch_app = typer.Typer(help="Fetch models and block lists into the cache.", no_
 app.add_typer(fetch_app, name="fetch")
 
 ConfigArgument = Annotated[str, typer.Argument(help="a preset's name or a YAML file", show_default=False)]
-InputsArgument = Annotated[list[str], typer.Argument(help="WARC files or globs", show_default=False)]
+InputsArgument = Annotated[
+    list[str], typer.Argument(help="files, URLs, globs, or lists (*.paths.gz)", show_default=False)
+]
 OutputOption = Annotated[
     str, typer.Option("-o", "--output", help="the run directory, or s3://BUCKET/FOLDER", show_default=False)
 ]
@@ -49,6 +51,9 @@ PartitionOption = Annotated[
 ]
 PartOption = Annotated[
     str | None, typer.Option(help="K/N: only the K-th of N parts; short for --set input.part=K/N", show_default=False)
+]
+SkipOption = Annotated[
+    bool, typer.Option("--skip-missing", help="go on without missing inputs; short for --set input.skip_missing=true")
 ]
 AgainstOption = Annotated[
     list[str],
@@ -74,9 +79,10 @@ def parse_bytes(text: str | None) -> int | None:
     return int(float(match[1]) * UNITS[match[2]])
 
 
-def with_part(overrides: list[str], part: str | None) -> list[str]:
-    """The overrides with the option ``--part``."""
-    return overrides if part is None else [*overrides, f"input.part={part}"]
+def with_input(overrides: list[str], part: str | None, skip_missing: bool) -> list[str]:
+    """The overrides with the options ``--part`` and ``--skip-missing``."""
+    named = [] if part is None else [f"input.part={part}"]
+    return [*overrides, *named, *(["input.skip_missing=true"] if skip_missing else [])]
 
 
 @app.callback(invoke_without_command=True)
@@ -101,6 +107,7 @@ def run(
     scheduler: SchedulerOption = None,
     partition_size: PartitionOption = None,
     part: PartOption = None,
+    skip_missing: SkipOption = False,
     against: AgainstOption = [],  # noqa: B006 - typer copies it
     set_: SetOption = [],  # noqa: B006
     stage: StageOption = None,
@@ -114,7 +121,7 @@ def run(
         config,
         inputs,
         output,
-        overrides=with_part(set_, part),
+        overrides=with_input(set_, part, skip_missing),
         against=against,
         backend=backend,
         workers=workers,
@@ -134,7 +141,8 @@ def run(
 def dedup(
     kind: Annotated[str, typer.Argument(help="minhash, exact or url", show_default=False)],
     inputs: Annotated[
-        list[str], typer.Argument(help="files of texts (Parquet, JSON lines, WET) or globs", show_default=False)
+        list[str],
+        typer.Argument(help="files of texts (Parquet, JSON lines, WET), URLs, globs or lists", show_default=False),
     ],
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="the run directory, or s3://BUCKET/FOLDER", show_default=False)
@@ -159,6 +167,7 @@ def dedup(
     scheduler: SchedulerOption = None,
     partition_size: PartitionOption = None,
     part: PartOption = None,
+    skip_missing: SkipOption = False,
     against: AgainstOption = [],  # noqa: B006 - typer copies it
     set_: SetOption = [],  # noqa: B006
     stage: StageOption = None,
@@ -172,7 +181,9 @@ def dedup(
 
     options = {"bands": bands, "rows": rows, "shingle": shingle, "keep": keep, "scope": scope}
     pipeline = dedup_pipeline(
-        kind, with_part(set_, part), **{name: value for name, value in options.items() if value is not None}
+        kind,
+        with_input(set_, part, skip_missing),
+        **{name: value for name, value in options.items() if value is not None},
     )
     if plan:
         folder = None if output is None or "://" in output else Path(output)
@@ -224,6 +235,7 @@ def plan_command(
     memory: MemoryOption = None,
     partition_size: PartitionOption = None,
     part: PartOption = None,
+    skip_missing: SkipOption = False,
     against: AgainstOption = [],  # noqa: B006 - typer copies it
     set_: SetOption = [],  # noqa: B006
     offline: OfflineOption = False,
@@ -238,7 +250,7 @@ def plan_command(
 
     Rates and sizes are measured on some of the inputs, for some seconds.
     """
-    pipeline = gpurefine.load_pipeline(config, with_part(set_, part))
+    pipeline = gpurefine.load_pipeline(config, with_input(set_, part, skip_missing))
     print_plan(pipeline, against, inputs, workers, memory, partition_size, offline, backend, output, quick)
 
 

@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "emulation"))
+sys.path[:0] = [str(ROOT / "tests" / "emulation"), str(ROOT / "tests" / "servers")]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 # programs that tests start import what is installed, not a checkout that they happen to be started in

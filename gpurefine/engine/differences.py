@@ -11,7 +11,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     found: list[str] = []
     for part in ("pipeline", "provided", "versions"):
         _walk(old[part], new[part], part, found)
-    names = [{file["name"]: file["size"] for file in manifest["inputs"]} for manifest in (old, new)]
+    names = [{file["name"]: (file["size"], file.get("tag")) for file in manifest["inputs"]} for manifest in (old, new)]
     if names[0] != names[1]:
         changed = sorted(name for name in names[0].keys() | names[1].keys() if names[0].get(name) != names[1].get(name))
         found.append(f"inputs ({', '.join(changed[:3])}{' ...' if len(changed) > 3 else ''})")

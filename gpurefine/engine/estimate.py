@@ -151,8 +151,8 @@ def _records_at_the_beginning(file: InputFile) -> float:
     """Records in a byte of a file's beginning."""
     end = min(SAMPLE_BYTES, file.size)
     if file.kind == "jsonl":
-        return lines_a_byte(file.path, end)
-    split = WarcSplit(file.path, 0, end, max_block=1 << 16)
+        return lines_a_byte(file.place, end)
+    split = WarcSplit(file.place, 0, end, max_block=1 << 16)
     wanted = DOCUMENT_TYPES[file.kind]
     found = sum(isinstance(item, WarcRecord) and item.type == wanted for item in split)
     return found / max(1, split.last_end or end)

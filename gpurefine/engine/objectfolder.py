@@ -15,20 +15,14 @@ from fsspec.core import url_to_fs
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from gpurefine.errors import OutputError
+from gpurefine.read.opening import EXTRAS
 
-#: The packages that fsspec needs for a protocol, by our extras.
-EXTRAS = {"s3": "s3", "s3a": "s3", "http": "http", "https": "http"}
 #: Tries of each call, and the longest wait between two, in seconds.
 TRIES, LONGEST_WAIT = 7, 60.0
 #: Deletions are sent so many at a time.
 DELETED_AT_A_TIME = 1_000
 
 Answer = TypeVar("Answer")
-
-
-def is_url(place: object) -> bool:
-    """Whether a place is named by a URL of fsspec's and not by a path."""
-    return "://" in str(place) and not str(place).startswith("file://")
 
 
 def passes(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ from gpurefine.config import find_stage
 from gpurefine.documents import REMOVED_SCHEMA, Batch
 from gpurefine.engine.edits import Loaded, unchanged
 from gpurefine.engine.emit import device_tables
+from gpurefine.errors import InputError, RunError
 from gpurefine.frames import from_arrow
 from gpurefine.read.batches import ReadBatch, SplitCounts, read_batches
 from gpurefine.read.inputs import InputFile
@@ -48,7 +49,20 @@ def read_input(task: PartitionTask, file: InputFile, counts: SplitCounts) -> Ite
     task : which range of the file, how it is read, and where frames are
     file : the input file
     counts : filled while the iterator runs
+
+    Raises
+    ------
+    RunError
+        if the file cannot be read on, or is not what it was, naming it
     """
+    try:
+        yield from _read_input(task, file, counts)
+    except InputError as error:
+        # the run has begun: what it has done stays, and the same command goes on
+        raise RunError(str(error)) from error
+
+
+def _read_input(task: PartitionTask, file: InputFile, counts: SplitCounts) -> Iterator[Loaded]:
     if file.kind == "parquet":
         tables = read_table(file, task.partition.begin, task.partition.end, task.input, task.others, counts, task.part)
         batches = (ReadBatch(table, REMOVED_SCHEMA.empty_table()) for table in tables)

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 import pyarrow.dataset as ds
 
-from gpurefine.engine.objectfolder import ObjectFolder, is_url
+from gpurefine.engine.objectfolder import ObjectFolder
 from gpurefine.engine.publish import read_manifest
 from gpurefine.engine.store import RunStore
 from gpurefine.errors import InputError
+from gpurefine.read.opening import is_url
 
 #: Parquet that is checked page by page: zstd alone lets many a flipped bit through.
 CHECKED_PARQUET = ds.ParquetFileFormat(

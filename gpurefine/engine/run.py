@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -16,19 +16,20 @@ from gpurefine.dashboard import check_dashboard, dashboard_link
 from gpurefine.dedup.oldkeys import OldKeys
 from gpurefine.engine.context import RunContext
 from gpurefine.engine.dedupcolumns import check_documents
-from gpurefine.engine.differences import differences
 from gpurefine.engine.execute import execute
-from gpurefine.engine.objectfolder import is_url
+from gpurefine.engine.inputfiles import input_identities, seen_by_workers, told_missing
+from gpurefine.engine.manifest import new_manifest, take_directory
 from gpurefine.engine.oldruns import check_output, checksums, find_old_keys
 from gpurefine.engine.plan import check_fit, cut_steps, split_bytes, uses_gpu
 from gpurefine.engine.progress import tell
 from gpurefine.engine.publish import claim, leave_stage, open_published, publish
 from gpurefine.engine.results import Run
-from gpurefine.engine.store import FORMAT_VERSION, RunStore
+from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
-from gpurefine.errors import ConfigError, OutputError
+from gpurefine.errors import ConfigError
 from gpurefine.machine import available_cores, check_count, planned_memory
-from gpurefine.read.inputs import InputFile, check_inputs, find_inputs
+from gpurefine.read.inputs import InputFile, check_inputs, look_for_inputs
+from gpurefine.read.opening import is_url
 from gpurefine.read.schemas import check_columns
 from gpurefine.resources.cache import default_resources
 from gpurefine.resources.models import provide_model
@@ -52,6 +53,7 @@ class Prepared:
     memory : bytes that the run may plan with
     split_size : bytes of input in a partition of the first step
     old_keys : of old runs, by the name of the dedup that compares them
+    missing_inputs : what was named and is not there, with ``input.skip_missing``
     """
 
     pipeline: Pipeline
@@ -65,6 +67,7 @@ class Prepared:
     memory: int
     split_size: int
     old_keys: dict[str, tuple[OldKeys, ...]] = field(default_factory=dict)
+    missing_inputs: tuple[str, ...] = ()
 
 
 def run(
@@ -90,7 +93,8 @@ def run(
     Parameters
     ----------
     config : a preset's name, a YAML file, or a Pipeline
-    inputs : files or globs: WARC, or what has texts already: Parquet, JSON lines, WET
+    inputs : files, URLs, globs of either, or lists of files (``warc.paths.gz``): WARC, or what has texts already:
+        Parquet, JSON lines, WET
     output : the run directory, or its URL in an object store (``s3://bucket/folder``)
     overrides : ``KEY=VALUE`` each, as ``--set`` takes them
     against : directories of finished runs with ``output.keep_keys``: copies of their documents are removed
@@ -132,6 +136,8 @@ def run(
     )
     decided = fit_for_columns(decided, prepared.others, backend)
     warn_of_settings(pipeline.stages)
+    if prepared.missing_inputs:
+        tell(told_missing(prepared.missing_inputs), quiet=quiet)
     begin = _Begin(prepared, decided, scheduler, fresh, quiet, dashboard)
     if not is_url(output):
         if stage is not None:
@@ -162,7 +168,7 @@ def _run_in(store: RunStore, begin: _Begin) -> RunStore:
     prepared, decided, quiet = begin.prepared, begin.backend, begin.quiet
     store.prepare()
     with store.lock():
-        manifest = _take_directory(store, prepared, decided, begin.fresh)
+        manifest = take_directory(store, prepared, decided, begin.fresh)
         if manifest["state"] != "complete":
             store.clean_unfinished()
             manifest["backend"] = decided.note
@@ -199,7 +205,8 @@ def prepare(
     for name, value in (("workers", workers), ("memory", memory), ("partition_bytes", partition_bytes)):
         check_count(name, value)
     cut_steps(pipeline)
-    files = tuple(find_inputs(patterns))
+    found = look_for_inputs(patterns, pipeline.input)
+    files = tuple(found.files)
     check_fit(pipeline, files)
     check_inputs(files)
     sources = {stage.key_source for stage in pipeline.stages if isinstance(stage, DedupStage)}
@@ -225,31 +232,15 @@ def prepare(
                 "pipeline": pipeline.as_data(),
                 "provided": provided,
                 "versions": versions,
-                "inputs": [[file.name, file.size] for file in files],
+                "inputs": input_identities(files),
             }
         ),
         workers=count,
         memory=planned_memory(memory),
         split_size=partition_bytes or split_bytes(sum(file.size for file in files), count),
         old_keys=old_keys,
+        missing_inputs=tuple(found.missing),
     )
-
-
-def new_manifest(prepared: Prepared, backend: Backend) -> dict[str, Any]:
-    """The manifest of a run that has not begun."""
-    return {
-        "format": FORMAT_VERSION,
-        "state": "running",
-        "fingerprint": prepared.fingerprint,
-        "pipeline": prepared.pipeline.as_data(),
-        "provided": prepared.provided,
-        "versions": prepared.versions,
-        "inputs": [asdict(file) for file in prepared.inputs],
-        "split_size": prepared.split_size,
-        # how the list of stages was cut, which a later try keeps to, whatever its workers
-        "gpu": backend.gpu,
-        "steps": [],
-    }
 
 
 def _context(
@@ -264,7 +255,7 @@ def _context(
     return RunContext(
         store=store,
         pipeline=prepared.pipeline,
-        inputs=prepared.inputs,
+        inputs=seen_by_workers(prepared.inputs, store.work / "inputs"),
         others=prepared.others,
         fingerprint=prepared.fingerprint,
         client=client,
@@ -277,23 +268,3 @@ def _context(
         provided=prepared.provided,
         old_keys=prepared.old_keys,
     )
-
-
-def _take_directory(store: RunStore, prepared: Prepared, backend: Backend, fresh: bool) -> dict[str, Any]:
-    """The manifest to go on with. Raises OutputError when the directory holds something else."""
-    if fresh or store.clearing_path.exists():
-        store.clear()
-    manifest = store.read_manifest()
-    if manifest is None:
-        others = store.foreign_files()
-        if others:
-            shown = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
-            raise OutputError(f"{store.root} is not empty and holds no run ({shown}): choose another -o directory")
-        return new_manifest(prepared, backend)
-    if manifest["fingerprint"] != prepared.fingerprint:
-        changes = differences(manifest, new_manifest(prepared, backend))
-        raise OutputError(
-            f"{store.root} holds another run; changed: {', '.join(changes[:5])}"
-            f"{' ...' if len(changes) > 5 else ''}; use --fresh to start over, or another -o directory"
-        )
-    return manifest

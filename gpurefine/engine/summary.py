@@ -95,6 +95,7 @@ def summarise(store: RunStore, pipeline: Pipeline, manifest: dict[str, Any]) -> 
     }
     summary = {
         "name": pipeline.name,
+        "missing_inputs": manifest.get("missing_inputs", []),
         "records": steps[0]["records"],
         "kept": steps[-1]["kept"],
         "removed": dict(sorted(removed.items())),

@@ -90,7 +90,7 @@ def read_batches(
     """
     wanted = DOCUMENT_TYPES[file.kind]
     max_block = max(MAX_BLOCK, MAX_HEAD + options.max_body)
-    split = WarcSplit(file.path, begin, end, start=start, max_block=max_block)
+    split = WarcSplit(file.place, begin, end, start=start, max_block=max_block)
     pages: list[Page | PageText] = []
     removed: list[ReadRemoval] = []
     characters = 0

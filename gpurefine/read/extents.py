@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gpurefine.read.inputs import InputFile
 from gpurefine.read.kinds import begun_compression
-from gpurefine.read.opening import open_binary
+from gpurefine.read.opening import Place, open_binary
 from gpurefine.read.tables import row_groups
 from gpurefine.read.window import FileSource, Window
 
@@ -21,12 +21,12 @@ def row_groups_of(inputs: Sequence[InputFile]) -> dict[int, Sequence[tuple[int, 
     for number, file in enumerate(inputs):
         if file.kind == "parquet":
             found[number] = row_groups(file)
-        elif file.kind == "jsonl" and _is_compressed(file.path):
+        elif file.kind == "jsonl" and _is_compressed(file.place):
             found[number] = [(1, file.size)]
     return found
 
 
-def _is_compressed(path: str) -> bool:
-    file, size = open_binary(path)
+def _is_compressed(place: Place) -> bool:
+    file, size = open_binary(place)
     with file:
         return begun_compression(Window(FileSource(file, size))) is not None

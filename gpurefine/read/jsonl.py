@@ -76,7 +76,7 @@ def read_lines(
     Batches of ``DOCUMENT_SCHEMA`` and ``others``. Offsets and lengths are of lines in the decompressed file. A line
     without an id is called FILE:OFFSET. A null text stays null.
     """
-    split = LineSplit(file.path, begin, end, longest=options.max_body)
+    split = LineSplit(file.place, begin, end, longest=options.max_body)
     documents: _Documents | None = None
     rows: list[dict[str, Any]] = []
     removed: list[ReadRemoval] = []

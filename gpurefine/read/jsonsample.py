@@ -89,7 +89,7 @@ def sample_file(file: InputFile, options: InputOptions) -> Sample:
     """
     sample = Sample()
     objects = broken = 0
-    for line in LineSplit(file.path, longest=options.max_body):
+    for line in LineSplit(file.place, longest=options.max_body):
         if line.offset >= SAMPLE_BYTES or line.problem is not None:
             break
         if line.data is not None and not line.data.strip():

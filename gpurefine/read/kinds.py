@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from gpurefine.errors import InputError
 from gpurefine.read.gzipmembers import Gzip
 from gpurefine.read.members import Compression
-from gpurefine.read.opening import open_binary
+from gpurefine.read.opening import Place, open_binary
 from gpurefine.read.records import RECORD_START, WarcRecord
 from gpurefine.read.warc import HEAD, compression_of, readers
 from gpurefine.read.window import FileSource, Window
@@ -56,7 +56,7 @@ _WET_NAME = re.compile(r"\.wet(?:\.(?:gz|zst))?$", re.IGNORECASE)
 _WARC_NAME = re.compile(r"\.(?:warc|arc)(?:\.|$)", re.IGNORECASE)
 
 
-def kind_of(path: str) -> Kind:
+def kind_of(path: str | Place) -> Kind:
     """The kind of an input.
 
     Parquet is told by its magic, WARC by a record at its beginning (plain, gzip or zstd), JSON lines by a brace there,
@@ -98,7 +98,7 @@ def begun_compression(window: Window) -> Compression | None:
     return next((each for each in known if each.begins(window.view(0, len(each.magic)))), None)
 
 
-def _kind_of_records(path: str, window: Window) -> Kind:
+def _kind_of_records(path: str | Place, window: Window) -> Kind:
     _, read = readers(compression_of(window, path, _MAX_BLOCK))
     window.move(0)
     for item in read(window, 0, HEAD, _MAX_BLOCK):
@@ -107,18 +107,19 @@ def _kind_of_records(path: str, window: Window) -> Kind:
     return _named_kind(path)
 
 
-def _named_kind(path: str) -> Kind:
+def _named_kind(path: str | Place) -> Kind:
     name = _name(path)
     if _LINES_NAME.search(name):
         return "jsonl"
     return "wet" if _WET_NAME.search(name) else "warc"
 
 
-def _name(path: str) -> str:
-    return urlsplit(path).path if "://" in path else path
+def _name(path: str | Place) -> str:
+    name = str(path)
+    return urlsplit(name).path if "://" in name else name
 
 
-def _refuse(path: str, head: bytes) -> None:
+def _refuse(path: str | Place, head: bytes) -> None:
     """Raise InputError for a file that begins like one of a format that is not read."""
     what, remedy = next(((what, remedy) for magic, what, remedy in _UNREADABLE if head.startswith(magic)), ("", ""))
     if not what and head[_TAR_PLACE:].startswith(_TAR_MAGIC):
@@ -128,7 +129,7 @@ def _refuse(path: str, head: bytes) -> None:
     _raise_refusal(path, what, remedy)
 
 
-def _refuse_other_json(path: str, start: bytes) -> None:
+def _refuse_other_json(path: str | Place, start: bytes) -> None:
     """Raise InputError for JSON that begins as no lines of UTF-8 do."""
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         _raise_refusal(path, "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE > NEW.jsonl")
@@ -136,7 +137,7 @@ def _refuse_other_json(path: str, start: bytes) -> None:
         _raise_refusal(path, "one JSON array and no lines", "jq -c '.[]' FILE > NEW.jsonl")
 
 
-def _raise_refusal(path: str, what: str, remedy: str) -> None:
+def _raise_refusal(path: str | Place, what: str, remedy: str) -> None:
     if what:
         raise InputError(
             f"{path} is {what}, which is not read: convert it ({remedy}); inputs are WARC, WET or JSON lines (plain, "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gpurefine.read.kinds import begun_compression
 from gpurefine.read.members import BrokenMember, Compression
-from gpurefine.read.opening import open_binary
+from gpurefine.read.opening import Place, open_binary
 from gpurefine.read.window import FileSource, Window
 
 #: In a plain file a line that begins behind this many bytes has no number: those before it are counted for each split
@@ -48,7 +48,7 @@ class LineSplit:
 
     Parameters
     ----------
-    path : local file, or a URL that fsspec can open
+    path : local file, a URL that fsspec can open, or a ``Place``
     begin, end : range of bytes of a plain file, None ends it where the file ends. All of a compressed file belongs to a
         split with ``begin`` 0, nothing to others
     longest : bytes that a line may have. Memory is bounded by about twice as much
@@ -63,7 +63,7 @@ class LineSplit:
         on iteration, if the file cannot be opened
     """
 
-    def __init__(self, path: str, begin: int = 0, end: int | None = None, *, longest: int) -> None:
+    def __init__(self, path: str | Place, begin: int = 0, end: int | None = None, *, longest: int) -> None:
         self.path, self.begin, self.end, self.longest = path, begin, end, longest
         self.bytes = 0
         self._compressed = False
@@ -71,7 +71,8 @@ class LineSplit:
         self._before: int | None = None
 
     def __iter__(self) -> Iterator[Line]:
-        file, size = open_binary(self.path)
+        # what does not begin with the file is a part of a plain one
+        file, size = open_binary(self.path, self.end if self.begin else None)
         with file:
             window = Window(FileSource(file, size))
             compression = begun_compression(window)
@@ -112,7 +113,7 @@ class LineSplit:
         return self._before + line.index + 1
 
 
-def lines_a_byte(path: str, size: int) -> float:
+def lines_a_byte(path: str | Place, size: int) -> float:
     """Lines in a byte of the file as it is stored, going by its first ``size`` bytes; an estimate."""
     file, whole = open_binary(path)
     with file:
@@ -189,9 +190,9 @@ def _decompressed(window: Window, compression: Compression) -> Iterator[bytes]:
         at = window.skip(window.move(member.position), _PADDING)
 
 
-def _count_newlines(path: str, end: int) -> int:
+def _count_newlines(path: str | Place, end: int) -> int:
     """Newlines before an offset of a plain file."""
-    file, _ = open_binary(path)
+    file, _ = open_binary(path, end)
     count = at = 0
     with file:
         while at < end and (piece := file.read(min(_COUNT_PIECE, end - at))):

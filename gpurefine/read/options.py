@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gpurefine.read.parts import parse_part
+
+#: Options of file systems that are secrets. A config is copied into the manifest of each run, where all can read it.
+SECRETS = frozenset(
+    {
+        "key",
+        "secret",
+        "token",
+        "password",
+        "account_key",
+        "sas_token",
+        "connection_string",
+        "credential",
+        "client_secret",
+    }
+)
 
 
 class InputOptions(BaseModel):
@@ -27,8 +44,37 @@ class InputOptions(BaseModel):
         None, description="`K/N`: refine only the K-th of N parts, which is cut by keyed hashes of the ids"
     )
     url_column: str = Field("url", description="column that holds URLs")
+    prefix: str | None = Field(
+        None,
+        description="what stands before the relative paths of a list (`warc.paths.gz`): a folder, or a URL such as "
+        "`https://data.commoncrawl.org/`; default the folder of the list",
+    )
+    skip_missing: bool = Field(
+        False, description="go on without inputs that are not there; `summary.json` names them as `missing_inputs`"
+    )
+    storage: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="options of file systems by protocol, as `{s3: {anon: true}}`; no secrets, which stand in the "
+        "environment",
+    )
 
     @field_validator("part")
     @classmethod
     def _part_is_one(cls, value: str | None) -> str | None:
         return None if value is None else "{}/{}".format(*parse_part(value))
+
+    @field_validator("storage")
+    @classmethod
+    def _storage_has_no_secrets(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for protocol, options in value.items():
+            secret = next((name for name in options if name in SECRETS), None)
+            if secret is not None:
+                raise ValueError(
+                    f"'{protocol}.{secret}' is a secret, which would stand in the manifest of each run: set it in the "
+                    "environment, for s3 as AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                )
+        return value
+
+    def storage_of(self, url: str) -> dict[str, Any]:
+        """Options of the file system of a URL."""
+        return self.storage.get(url.partition("://")[0], {})

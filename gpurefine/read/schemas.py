@@ -115,7 +115,7 @@ def _look(file: InputFile, options: InputOptions) -> tuple[pa.Schema, dict[str, 
         sample = sample_file(file, options)
         return sample.schema(options), sample.found
     try:
-        with opened_table(file.path) as source:
+        with opened_table(file.place) as source:
             return pq.read_schema(source), None
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(

@@ -19,7 +19,7 @@ from gpurefine.errors import InputError, RunError
 from gpurefine.read.batches import SplitCounts
 from gpurefine.read.columns import ColumnMap, map_columns
 from gpurefine.read.inputs import InputFile
-from gpurefine.read.opening import open_binary
+from gpurefine.read.opening import Place, is_url, local_path, open_binary
 from gpurefine.read.options import InputOptions
 from gpurefine.read.parts import OTHER_PARTS, Part
 
@@ -33,12 +33,12 @@ BATCH_BYTES = 16 << 20
 
 
 @contextlib.contextmanager
-def opened_table(path: str) -> Iterator[str | BinaryIO]:
+def opened_table(place: Place) -> Iterator[str | BinaryIO]:
     """What Parquet's reader takes: the path of a local file, which it maps and reads fastest, or what a URL names."""
-    if "://" not in path:
-        yield path
+    if not is_url(place.path):
+        yield local_path(place.path)
         return
-    file, _ = open_binary(path)
+    file, _ = open_binary(place)
     with file:
         yield file
 
@@ -57,7 +57,7 @@ def row_groups(file: InputFile) -> list[tuple[int, int]]:
 
 
 def _metadata(file: InputFile) -> pq.FileMetaData:
-    with opened_table(file.path) as source:
+    with opened_table(file.place) as source:
         return pq.read_metadata(source)
 
 
@@ -104,7 +104,7 @@ def read_table(
     """
     try:
         with (
-            opened_table(file.path) as opened,
+            opened_table(file.place) as opened,
             pq.ParquetFile(opened, buffer_size=READ_BUFFER, page_checksum_verification=True) as source,
         ):
             columns = map_columns(source.schema_arrow, options, file.path)

@@ -13,7 +13,7 @@ from itertools import islice
 from gpurefine.errors import InputError
 from gpurefine.read.gzipmembers import Gzip
 from gpurefine.read.members import Compression, find_member, read_members
-from gpurefine.read.opening import open_binary
+from gpurefine.read.opening import Place, open_binary
 from gpurefine.read.records import (
     MAX_BLOCK,
     RECORD_START,
@@ -44,7 +44,7 @@ class WarcSplit:
 
     Parameters
     ----------
-    path : local file, or a URL that fsspec can open; plain, gzip or zstd, which its first bytes decide
+    path : local file, a URL that fsspec can open, or a ``Place``; plain, gzip or zstd, which its first bytes decide
         and not its name
     begin, end : range of bytes; None ends it where the file ends
     start : where to start instead of searching; at or beyond ``end`` the split is empty
@@ -64,7 +64,13 @@ class WarcSplit:
     """
 
     def __init__(
-        self, path: str, begin: int = 0, end: int | None = None, *, start: int | None = None, max_block: int = MAX_BLOCK
+        self,
+        path: str | Place,
+        begin: int = 0,
+        end: int | None = None,
+        *,
+        start: int | None = None,
+        max_block: int = MAX_BLOCK,
     ) -> None:
         self.path = path
         self.begin = begin
@@ -75,7 +81,7 @@ class WarcSplit:
         self.last_end: int | None = None
 
     def __iter__(self) -> Iterator[WarcRecord | Damage]:
-        file, size = open_binary(self.path)
+        file, size = open_binary(self.path, self.end)
         with file:
             end = size if self.end is None else min(self.end, size)
             at = self.start
@@ -93,7 +99,7 @@ class WarcSplit:
             self.last_end = yield from read(window, at, end, self.max_block)
 
 
-def compression_of(window: Window, path: str, max_block: int = MAX_BLOCK) -> Compression | None:
+def compression_of(window: Window, path: str | Place, max_block: int = MAX_BLOCK) -> Compression | None:
     """How a WARC is compressed, seen from its start; None for a plain one.
 
     Raises

@@ -21,25 +21,30 @@ class ObjectStore:
     ----------
     endpoint : its address
     share_of_503 : how many requests are answered 503, between 0 and 1
+    share_cut : how many answers to GET end at a random byte
+    cut : how many did
     refused : given method and path, whether the answer is 403
     requests : method and path of each request that was let through
     """
 
     endpoint: str = ""
     share_of_503: float = 0.0
+    share_cut: float = 0.0
+    cut: int = 0
     refused: Callable[[str, str], bool] = lambda method, path: False
     requests: list[tuple[str, str]] = field(default_factory=list)
     random: random.Random = field(default_factory=lambda: random.Random(1))
 
     def client(self):
-        return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1")
+        keys = {"aws_access_key_id": "anyone", "aws_secret_access_key": "anything"}
+        return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", **keys)
 
-    def make_bucket(self, name: str) -> str:
-        self.client().create_bucket(Bucket=name)
+    def make_bucket(self, name: str, **options: str) -> str:
+        self.client().create_bucket(Bucket=name, **options)
         return f"s3://{name}"
 
     def reset(self) -> None:
-        self.share_of_503, self.refused = 0.0, lambda method, path: False
+        self.share_of_503, self.share_cut, self.refused = 0.0, 0.0, lambda method, path: False
         self.requests.clear()
 
 
@@ -54,6 +59,7 @@ class Faults:
         method, path, store = environ["REQUEST_METHOD"], environ["PATH_INFO"], self._store
         with self._lock:
             unlucky = store.random.random() < store.share_of_503
+            cut, amount = store.random.random() < store.share_cut, store.random.random()
         if unlucky or store.refused(method, path):
             status, code = ("503 Slow Down", b"SlowDown") if unlucky else ("403 Forbidden", b"AccessDenied")
             body = b"<?xml version='1.0'?><Error><Code>" + code + b"</Code><Message>no</Message></Error>"
@@ -62,7 +68,12 @@ class Faults:
             start_response(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
             return [body]
         store.requests.append((method, path))
-        return self._application(environ, start_response)
+        answer = self._application(environ, start_response)
+        if not cut or method != "GET":
+            return answer
+        body = b"".join(answer)
+        store.cut += bool(body)
+        return [body[: int(len(body) * amount)]]
 
 
 @contextmanager
