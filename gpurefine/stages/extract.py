@@ -86,7 +86,7 @@ class Extract(MapStage):
         """
         found = versions(self.with_)
         if self.with_ == "trafilatura":
-            found["code"] = "accelerated" if self.accelerate and why_stock() is None else "stock"
+            found["code"] = "accelerated" if self._accelerates() else "stock"
         return found
 
     def warning(self) -> str | None:
@@ -94,6 +94,9 @@ class Extract(MapStage):
         if self.with_ != "trafilatura" or not self.accelerate or (why := why_stock()) is None:
             return None
         return f"extraction takes more than twice as long as it could: {why}; docs/extraction.md names those that were"
+
+    def _accelerates(self) -> bool:
+        return self.with_ == "trafilatura" and self.accelerate and why_stock() is None
 
     def open(self, resources: Resources) -> Guard:
         """A guard; its child process starts with the first page."""
@@ -103,7 +106,10 @@ class Extract(MapStage):
         """What the child process is told."""
         return GuardSettings(
             KNOWN[self.with_].maker,
-            ExtractorOptions(self.favor, self.include_comments, self.include_tables, self.deduplicate, self.accelerate),
+            # a child of a version that was not compared need not say so again
+            ExtractorOptions(
+                self.favor, self.include_comments, self.include_tables, self.deduplicate, self._accelerates()
+            ),
             self.bare_domains,
             self.join_bullets,
             self.time_limit_s,

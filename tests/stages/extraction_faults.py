@@ -183,3 +183,28 @@ def make_failing_accelerated(options: ExtractorOptions) -> Callable[[str], str |
 
     extract._patches.put(core, "compare_extraction", compare_extraction)
     return extract
+
+
+def make_slow(options: ExtractorOptions) -> Callable[[str], str | None]:
+    """Trafilatura that takes 0.7 s for some pages, on which its accelerated code fails after as long."""
+    from trafilatura import core
+
+    whole = core.determine_returnstring
+
+    def slowly(document, settings):
+        began = time.process_time()
+        while "SLOW" in document.raw_text and time.process_time() < began + 0.7:
+            pass
+        return whole(document, settings)
+
+    def slowly_failing(document, settings):
+        text = slowly(document, settings)
+        if "SLOW" in text:
+            raise KeyError("a fault of a patch")
+        return text
+
+    core.determine_returnstring = slowly
+    extract = make_trafilatura(options)
+    if extract._patches is not None:
+        extract._patches.put(core, "determine_returnstring", slowly_failing)
+    return extract

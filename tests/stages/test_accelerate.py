@@ -1,8 +1,10 @@
 """Whether extraction is accelerated, and what happens where it cannot be or fails on a page."""
 
+import gc
 import logging
 from pathlib import Path
 
+import lxml.html
 import numpy as np
 import pytest
 import trafilatura
@@ -81,6 +83,64 @@ def test_a_worker_says_once_why_it_is_not_accelerated(caplog):
     assert outcome.batch.frame["text"].str.startswith("The ferry").all()
     assert outcome.noted == {"by_stock_code": 0}
     assert [record.message.split(":")[0] for record in caplog.records] == ["extraction is not accelerated"]
+
+
+def test_children_of_unknown_versions_have_nothing_to_say(monkeypatch, caplog):
+    """The warning at the start is the only one: they are not asked to accelerate."""
+    monkeypatch.setattr(accelerate, "TESTED", {})
+    with caplog.at_level(logging.WARNING):
+        outcome, _ = outcome_of("extraction_faults:make_of_unknown_versions", PAGE)
+    assert outcome.batch.frame["text"].notna().all() and not caplog.records
+
+
+def test_sources_that_cannot_be_read_are_unknown(monkeypatch):
+    def missing():
+        raise FileNotFoundError("core.py")
+
+    monkeypatch.setattr(accelerate, "fingerprint", missing)
+    assert "cannot be read (core.py)" in accelerate.why_stock()
+
+
+@pytest.mark.parametrize("deduplicate", [False, True])
+@pytest.mark.parametrize("comments", [False, True])
+def test_the_self_test_agrees_under_options(known_versions, deduplicate, comments):
+    """What a page leaves in trafilatura's store of seen strings is not there for the next code."""
+    extract = Trafilatura(Extractor(output_format="txt", comments=comments, precision=True, dedup=deduplicate))
+    extract.accelerate()
+    try:
+        assert extract.why_stock is None
+    finally:
+        if extract._patches is not None:
+            extract._patches.use_stock()
+
+
+def test_nothing_of_a_page_is_kept_behind_it(known_versions):
+    """Notes of a walk would keep the whole tree alive."""
+    extract = Trafilatura(SETTINGS)
+    extract.accelerate()
+    try:
+        before = elements_alive()
+        for page in (PAGE, PAGE.replace("</p>", "</p><div class='share-x'>a</div>")):
+            assert extract(page).startswith("The ferry")
+            assert elements_alive() == before
+        accelerate.extract_alone(PAGE, SETTINGS)
+        assert elements_alive() > before
+    finally:
+        extract._patches.use_stock()
+
+
+def elements_alive():
+    gc.collect()
+    return sum(isinstance(each, lxml.html.HtmlElement) for each in gc.get_objects())
+
+
+def test_the_stock_code_has_time_of_its_own(known_versions):
+    """A page that fails late is as long with the stock code as if it had been there alone."""
+    slow = PAGE.replace("ferry", "SLOW ferry")
+    for options in ({}, {"accelerate": False}):
+        outcome, children = outcome_of("extraction_faults:make_slow", PAGE, slow, PAGE, time_limit_s=1.2, **options)
+        assert outcome.batch.frame["text"].notna().all() and children == 1
+        assert outcome.noted == {"by_stock_code": 0 if options else 1}
 
 
 def test_switched_off_it_is_not_asked_for(caplog):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from lxml import etree, html
 from trafilatura import xpaths
 
+from gpurefine.stages.extraction.fast import needles as needles_module
 from gpurefine.stages.extraction.fast.expressions import AttributeTest, UnsupportedError, parse
 from gpurefine.stages.extraction.fast.needles import needles
 from gpurefine.stages.extraction.fast.walk import Scan, Table
@@ -128,14 +129,22 @@ def test_needles_of_patterns(pattern, found):
 
 
 def test_memos_of_hostile_attributes_are_bounded(monkeypatch):
-    from gpurefine.stages.extraction.fast import needles as needles_module
-    from gpurefine.stages.extraction.fast import walk
-
     monkeypatch.setattr(needles_module, "MOST_REMEMBERED", 50)
-    monkeypatch.setattr(walk, "MOST_REMEMBERED", 50)
     table = Table(TEXTS)
     root = tree_of(("div", [], [("div", [("class", f"word{number} content{number}")], []) for number in range(300)]))
     stock = [element for text in TEXTS[:1] for element in etree.XPath(text, namespaces=NAMESPACES)(root)]
     assert Scan(table, [0]).first(root) == stock[:1]
     list(Scan(table, range(len(TEXTS))).walk(root))
     assert 0 < len(table.verdicts["class"]) <= 50
+
+
+def test_long_attributes_are_not_remembered(monkeypatch):
+    """Neither many strings nor long ones make them grow, and the verdicts stay right."""
+    monkeypatch.setattr(needles_module, "MOST_REMEMBERED", 50)
+    verdicts = Table([".//*[contains(@class, 'link')]"]).verdicts["class"]
+    for number in range(300):
+        assert verdicts[f"{number} link{number}"] == 1
+        assert verdicts[f"{number} lin"] == 0
+        assert verdicts["long " * 200 + f"link {number}"] == 1
+        assert len(verdicts) <= 50 and len(verdicts._words) <= 50
+    assert max(map(len, [*verdicts, *verdicts._words])) <= needles_module.LONGEST_REMEMBERED

@@ -19,6 +19,7 @@ import resource
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from importlib.machinery import BuiltinImporter, FrozenImporter
 
 from gpurefine.stages.extraction.extractors import Extractor, ExtractorOptions, load
@@ -43,8 +44,11 @@ def main() -> None:
         _write(answers, answer(Kind.UNABLE, describe(error)))
         return
     _write(answers, answer(Kind.READY, getattr(extract, "why_stock", None) or ""))
+    start_timer = partial(signal.setitimer, signal.ITIMER_PROF, settings["time_limit_s"])
+    if hasattr(extract, "before_retry"):
+        extract.before_retry = start_timer
     while (page := _read_page(requests)) is not None:
-        signal.setitimer(signal.ITIMER_PROF, settings["time_limit_s"])
+        start_timer()
         reply = _reply(extract, page, settings["bare_domains"], settings["join_bullets"])
         signal.setitimer(signal.ITIMER_PROF, 0)
         _write(answers, reply)

@@ -68,7 +68,10 @@ def fingerprint() -> str:
 
 def why_stock() -> str | None:
     """Why the installed versions are left as they are; None if they were compared. Imports them, changes nothing."""
-    found = fingerprint()
+    try:
+        found = fingerprint()
+    except OSError as error:
+        return f"the sources of trafilatura, justext and lxml cannot be read ({error})"
     if found in TESTED:
         return None
     return f"these versions of trafilatura, justext, lxml and Python were not compared (fingerprint {found})"
@@ -102,6 +105,19 @@ def apply_patches() -> Patches:
     return patches
 
 
+def extract_alone(html: str, settings: Any) -> str | None:
+    """The text of a page by trafilatura, whatever pages came before.
+
+    The store of seen strings, for ``deduplicate``, is one for the process: it is emptied for each page. All other
+    caches of trafilatura remember pure functions.
+    """
+    import trafilatura
+    from trafilatura.deduplication import LRU_TEST
+
+    LRU_TEST.clear()
+    return trafilatura.extract(html, options=settings)
+
+
 class Trafilatura:
     """Pages to texts by trafilatura, with one set of options for all.
 
@@ -109,6 +125,7 @@ class Trafilatura:
     ----------
     why_stock : why the stock code is used although acceleration was asked for; None if it is not, or was not
     by_stock : whether the last text came from the stock code, the accelerated one having none
+    before_retry : called before a page is given to the stock code as well, which is a page of its own to time limits
 
     Parameters
     ----------
@@ -119,6 +136,7 @@ class Trafilatura:
         self.settings = settings
         self.why_stock: str | None = None
         self.by_stock = False
+        self.before_retry: Callable[[], None] = lambda: None
         self._patches: Patches | None = None
 
     def accelerate(self) -> None:
@@ -135,6 +153,7 @@ class Trafilatura:
         try:
             patches = apply_patches()
             check(patches, self.settings)
+            patches.forget_page()
         except Exception as error:
             if patches is not None:
                 patches.use_stock()
@@ -146,16 +165,19 @@ class Trafilatura:
         """The text of a page, None if there is none. Raises what trafilatura raises."""
         self.by_stock = False
         if self._patches is None:
-            return self._extract(html)
+            return extract_alone(html, self.settings)
         if not is_regular(html):
             return self._by_stock_code(html)
         try:
-            text = self._extract(html)
+            text = extract_alone(html, self.settings)
         except MemoryError:
             raise
         except Exception:
             text = None
+        finally:
+            self._patches.forget_page()
         if not text:
+            self.before_retry()
             text = self._by_stock_code(html)
             self.by_stock = bool(text)
         return text
@@ -164,15 +186,6 @@ class Trafilatura:
         assert self._patches is not None
         self._patches.use_stock()
         try:
-            return self._extract(html)
+            return extract_alone(html, self.settings)
         finally:
             self._patches.use_fast()
-
-    def _extract(self, html: str) -> str | None:
-        import trafilatura
-        from trafilatura.deduplication import LRU_TEST
-
-        # The store of seen strings is one for the process: empty for each page, or its text would depend on the pages
-        # before it. All other caches of trafilatura remember pure functions.
-        LRU_TEST.clear()
-        return trafilatura.extract(html, options=self.settings)

@@ -19,9 +19,10 @@ Find = Callable[[Any], list[Any]]
 
 
 class _Lists:
-    """Lists of XPath expressions by name, in one table."""
+    """Lists of XPath expressions by name, in one table. ``notes`` are those of all walks that serve several lists."""
 
     def __init__(self, lists: dict[str, Any]) -> None:
+        self.notes: list[_Noted] = []
         self._numbers: dict[str, range] = {}
         texts: list[str] = []
         for name, expressions in lists.items():
@@ -36,6 +37,7 @@ class _Lists:
     def together(self, *names: str) -> list[Find]:
         """A callable for each list. The first one walks for all, the others answer from its notes on that tree."""
         scan, noted = self.scan(*names), _Noted()
+        self.notes.append(noted)
         masks = [self._mask(name) for name in names]
 
         def lead(tree: Any) -> list[Any]:
@@ -62,6 +64,10 @@ class _Noted:
     """What the last walk found, and in which tree."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of the tree."""
         self.tree: Any = None
         self.found: list[tuple[Any, int]] = []
 
@@ -93,3 +99,5 @@ def patch(patches: Patches) -> None:
     patches.put(external, "OVERALL_DISCARD_XPATH", lists.together("overall"))
     # only the first match counts there, and a failed attempt changes the tree: nothing is remembered between attempts
     patches.put(main_extractor, "BODY_XPATH", [lists.scan(name).first for name in frames])
+    for noted in lists.notes:
+        patches.at_end(noted.forget)

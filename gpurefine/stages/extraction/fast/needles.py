@@ -13,8 +13,10 @@ from re import _parser as parser  # type: ignore[attr-defined]
 
 from gpurefine.stages.extraction.fast.expressions import AttributeTest
 
-#: A memo holds so many strings before it begins anew, so that hostile pages cannot make it grow.
-MOST_REMEMBERED = 50_000
+#: A memo holds so many strings before it begins anew, and none that is longer, so that hostile pages cannot make it
+#: grow: 11 MB of ASCII, 42 MB of the widest characters.
+MOST_REMEMBERED = 20_000
+LONGEST_REMEMBERED = 500
 
 
 def needles(test: AttributeTest) -> set[str] | None:
@@ -58,6 +60,15 @@ def _of_sequence(sequence: Iterable[tuple[object, object]]) -> set[str] | None:
     return best
 
 
+def remember(memo: dict[str, int], string: str, bits: int) -> int:
+    """Note the verdict on a string within the limits of a memo; returns the verdict."""
+    if len(string) <= LONGEST_REMEMBERED:
+        if len(memo) >= MOST_REMEMBERED:
+            memo.clear()
+        memo[string] = bits
+    return bits
+
+
 class WordBits(dict[str, int]):
     """A lower-case word -> bits of the tests that might be true because of it, never too few.
 
@@ -77,13 +88,10 @@ class WordBits(dict[str, int]):
         self._search = re.compile("|".join(branches)).search if hints else lambda word: None
 
     def __missing__(self, word: str) -> int:
-        if len(self) >= MOST_REMEMBERED:
-            self.clear()
         bits = 0
         if self._search(word):
             for place in range(len(word) - 1):
                 for needle, own in self._heads.get(word[place : place + 2], ()):
                     if word.startswith(needle, place):
                         bits |= own
-        self[word] = bits
-        return bits
+        return remember(self, word, bits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ class Patches:
 
     def __init__(self) -> None:
         self._replaced: list[Replacement] = []
+        self._forget: list[Callable[[], None]] = []
 
     def put(self, owner: Any, name: str, value: Any) -> None:
         """Replace an attribute."""
@@ -31,6 +33,15 @@ class Patches:
         """Remember an attribute that a patch changes while it works, to be put back with the others."""
         value = getattr(owner, name)
         self._replaced.append(Replacement(owner, name, value, value))
+
+    def at_end(self, forget: Callable[[], None]) -> None:
+        """Have something called behind each page: a patch's notes would keep the page's tree alive."""
+        self._forget.append(forget)
+
+    def forget_page(self) -> None:
+        """Drop what the patches noted about the page at hand."""
+        for forget in self._forget:
+            forget()
 
     def use_stock(self) -> None:
         """Put the packages' own attributes back."""

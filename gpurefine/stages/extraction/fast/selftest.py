@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import trafilatura
 from lxml import etree
 from trafilatura import utils
 from trafilatura.settings import Extractor
 
+from gpurefine.stages.extraction.fast.accelerate import extract_alone
 from gpurefine.stages.extraction.fast.patching import Patches
 from gpurefine.stages.extraction.fast.sample_pages import sample_pages
 
@@ -47,7 +47,7 @@ def check(patches: Patches, settings: Extractor) -> None:
 
 
 def _texts(pages: list[str], settings: Extractor) -> list[Any]:
-    return [trafilatura.extract(page, options=settings) for page in pages]
+    return [extract_alone(page, settings) for page in pages]
 
 
 def _check_parser() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gpurefine.stages.extraction.fast.expressions import Attribute, AttributeTest, OneOf, UnsupportedError, holds, parse
-from gpurefine.stages.extraction.fast.needles import MOST_REMEMBERED, WordBits, needles
+from gpurefine.stages.extraction.fast.needles import WordBits, needles, remember
 
 
 class _Verdicts(dict[str, int]):
@@ -31,8 +31,6 @@ class _Verdicts(dict[str, int]):
             self._without_needles |= bit if needles(test) is None else 0
 
     def __missing__(self, value: str) -> int:
-        if len(self) >= MOST_REMEMBERED:
-            self.clear()
         bits, maybe = 0, self._without_needles
         if value.isascii():
             for word in value.lower().split():
@@ -44,8 +42,7 @@ class _Verdicts(dict[str, int]):
             for bit, test in self._tests:
                 if maybe & bit and not bits & bit and test.passes(value):
                     bits |= bit
-        self[value] = bits
-        return bits
+        return remember(self, value, bits)
 
 
 class Table:
