@@ -203,8 +203,11 @@ def open_client(
             yield client
         return
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    settings = {"distributed.worker.daemon": False, "distributed.comm.timeouts.connect": "60s"}
+    # Dask keeps the last messages to each worker for its developers; ours hold whole tasks, and 1,000 of them are 17 MB
+    settings["distributed.admin.low-level-log-length"] = 50
     with (
-        dask.config.set({"distributed.worker.daemon": False, "distributed.comm.timeouts.connect": "60s"}),
+        dask.config.set(settings),
         SpecCluster(
             workers=worker_specs(workers, backend, scratch),
             scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", **dashboard_options(dashboard)}},

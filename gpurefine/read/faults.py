@@ -46,6 +46,8 @@ class CutTransferError(OSError):
 def fault_of(error: BaseException) -> Fault | None:
     """What an error says of the place; None for an error that is none of a place."""
     causes = list(_causes(error))
+    if any(isinstance(each, PermissionError) for each in causes):
+        return "refused"
     statuses = [status for status in map(_status, causes) if status is not None]
     if statuses:
         # the innermost is what the server said
@@ -59,7 +61,6 @@ def fault_of(error: BaseException) -> Fault | None:
         return "lasting"
     inner = causes[-1]
     for kinds, fault in (
-        (PermissionError, "refused"),
         (FileNotFoundError, "gone"),
         # a package finds wrong options late, by errors of many types
         ((IsADirectoryError, NotADirectoryError, ImportError, ValueError, TypeError, NotImplementedError), "lasting"),
@@ -165,6 +166,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _status(error: BaseException) -> int | None:
     """The HTTP status that an error of some package holds."""
+    if type(error).__module__ == "aiohttp.http_exceptions":
+        # a transfer that was cut, of which aiohttp says 400
+        return None
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")

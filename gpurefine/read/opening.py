@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, cast
 
+from fsspec.config import conf
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
 
@@ -118,9 +119,14 @@ def _http_options(storage: dict[str, Any]) -> dict[str, Any]:
     """Options with which files come as they are: not decompressed on their way, and not waited for without end."""
     import aiohttp
 
+    # what the environment says, as FSSPEC_HTTPS, is added to and not replaced
+    given = [conf.get("http", {}), conf.get("https", {}), storage]
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_STALL)
-    client = {"timeout": timeout, "auto_decompress": False, **storage.get("client_kwargs", {})}
-    headers = {"Accept-Encoding": "identity", **storage.get("headers", {})}
+    client: dict[str, Any] = {"timeout": timeout, "auto_decompress": False}
+    headers: dict[str, str] = {"Accept-Encoding": "identity"}
+    for each in given:
+        client |= each.get("client_kwargs", {})
+        headers |= each.get("headers", {})
     return {**storage, "client_kwargs": client, "headers": headers}
 
 

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gpurefine.read.parts import parse_part
 
-#: Options of file systems that are secrets. A config is copied into the manifest of each run, where all can read it.
-SECRETS = frozenset(
-    {
-        "key",
-        "secret",
-        "token",
-        "password",
-        "account_key",
-        "sas_token",
-        "connection_string",
-        "credential",
-        "client_secret",
-    }
-)
+#: Parts of names of options that are secrets. A config is copied into the manifest of each run, where all can read it.
+_SECRETS = ("secret", "token", "password", "credential", "authorization", "cookie", "account_key", "connection_string")
 
 
 class InputOptions(BaseModel):
@@ -66,15 +55,24 @@ class InputOptions(BaseModel):
     @field_validator("storage")
     @classmethod
     def _storage_has_no_secrets(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        for protocol, options in value.items():
-            secret = next((name for name in options if name in SECRETS), None)
-            if secret is not None:
-                raise ValueError(
-                    f"'{protocol}.{secret}' is a secret, which would stand in the manifest of each run: set it in the "
-                    "environment, for s3 as AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                )
+        secret = next(_secret_names(value), None)
+        if secret is not None:
+            raise ValueError(
+                f"'{secret}' is a secret, which would stand in the manifest of each run: set it in the environment, "
+                "for s3 as AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for https as FSSPEC_HTTPS="
+                '\'{"headers": {"Authorization": "..."}}\''
+            )
         return value
 
     def storage_of(self, url: str) -> dict[str, Any]:
         """Options of the file system of a URL."""
         return self.storage.get(url.partition("://")[0], {})
+
+
+def _secret_names(options: Mapping[str, Any]) -> Iterator[str]:
+    """Names of secrets among options, however deep."""
+    for name, value in options.items():
+        if name == "key" or any(part in name.lower() for part in _SECRETS):
+            yield name
+        if isinstance(value, Mapping):
+            yield from _secret_names(value)

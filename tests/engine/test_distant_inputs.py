@@ -19,6 +19,7 @@ from tables import assert_same_results
 import gpurefine
 from gpurefine.config import pipeline_from_data
 from gpurefine.errors import InputError, OutputError, RunError
+from gpurefine.read import faults
 
 PIPELINE = {"name": "distant", "output": {"tokens": False}, "stages": ["extract", "quality", "dedup.exact"]}
 DATE = datetime.datetime(2024, 3, 1, tzinfo=datetime.UTC)
@@ -61,13 +62,19 @@ def servers(folder, names):
         yield web, store
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """No long waits between two tries in the process of the tests; workers have theirs."""
+    monkeypatch.setattr(faults, "LONGEST_WAIT", 0.05)
+
+
 @pytest.fixture(params=["http", "s3"])
 def distant(request, servers):
     """Address of the files, overrides, and a function that says whether and how its server fails."""
     web, store = servers
 
     def fail(share):
-        web.refusals, web.share_cut = {503: share, 429: share / 2, 403: share / 4}, share
+        web.refusals, web.share_cut = {503: share / 2, 429: share / 4, 403: share / 4}, share
         store.share_of_503, store.share_cut = share, share
 
     place, storage = {
@@ -106,6 +113,7 @@ def test_twenty_files_from_a_server_that_fails(distant, refine, names, local, se
     assert all(file["tag"] for file in run.manifest["inputs"])
 
 
+@pytest.mark.parametrize("distant", ["http", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
 def test_killed_and_given_again(distant, refine, names, local, tmp_path):
     place, overrides, fail = distant
     (tmp_path / "distant.yaml").write_text(json.dumps(PIPELINE))
@@ -125,6 +133,7 @@ def test_killed_and_given_again(distant, refine, names, local, tmp_path):
     assert_same_results(run, local)
 
 
+@pytest.mark.parametrize("distant", ["http"], indirect=True)
 def test_parts_from_a_server_are_those_of_local_files(distant, refine, folder, names, local, tmp_path):
     place, overrides, fail = distant
     fail(0.05)

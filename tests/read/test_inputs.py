@@ -187,7 +187,8 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 def test_secrets_do_not_stand_in_a_config():
-    for options in ({"secret": "x"}, {"anon": False, "token": "x"}):
+    deep = ({"client_kwargs": {"aws_secret_access_key": "x"}}, {"headers": {"Authorization": "x"}})
+    for options in ({"key": "x"}, {"anon": False, "token": "x"}, *deep):
         with pytest.raises(ValidationError, match="is a secret, which would stand in the manifest"):
             InputOptions(storage={"s3": options})
 

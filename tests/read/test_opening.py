@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+from fsspec.config import conf
 from object_store import object_store
 from range_server import range_server
 
@@ -190,6 +191,18 @@ def test_s3_tells_a_change(monkeypatch):
                 file.read(1 << 20)
         with pytest.raises(InputError, match="is no longer what it was"):
             open_binary(place)
+
+
+def test_headers_come_from_the_environment_and_from_options(web, monkeypatch):
+    """A server that wants them sends nothing without."""
+    web.wanted_headers = {"Authorization": "Bearer x", "X-More": "y"}
+    url = f"{web.address}/file"
+    with pytest.raises(InputError, match="answers 401"):
+        open_binary(url)
+    monkeypatch.setitem(conf, "https", {"headers": {"Authorization": "Bearer x"}})
+    with pytest.raises(InputError, match="answers 401"):
+        open_binary(url)
+    assert read_all(Place(url, {"headers": {"X-More": "y"}})) == DATA
 
 
 def test_places_travel_to_workers(web):

@@ -30,6 +30,7 @@ class RangeServer:
     share_cut : of transfers that end at a random byte
     delay : seconds before each answer
     ranges, tells_size, tags : whether it sends parts of files, tells sizes, has ETags
+    wanted_headers : without which it answers 401
     content_encoding : what answers to GET are said to be encoded by
     answers : how often each status was answered; 0 for transfers that were cut
     ranges_sent : path, first and last byte of each part that was sent whole
@@ -45,6 +46,7 @@ class RangeServer:
     tells_size: bool = True
     tags: bool = True
     content_encoding: str | None = None
+    wanted_headers: dict[str, str] = field(default_factory=dict)
     answers: Counter = field(default_factory=Counter)
     ranges_sent: list[tuple[str, int, int]] = field(default_factory=list)
     random: random.Random = field(default_factory=lambda: random.Random(1))
@@ -69,6 +71,8 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, with_body):
         server = self.server.told
         time.sleep(server.delay)
+        if any(self.headers.get(name) != value for name, value in server.wanted_headers.items()):
+            return self.refuse(401)
         luck = server.draw()
         for status, share in server.refusals.items():
             if luck < share:
