@@ -28,7 +28,7 @@ from gpurefine.engine.store import RunStore
 from gpurefine.engine.tools import StageTools
 from gpurefine.errors import ConfigError
 from gpurefine.machine import available_cores, check_count, planned_memory
-from gpurefine.read.inputs import InputFile, check_inputs, look_for_inputs
+from gpurefine.read.inputs import InputFile, look_for_inputs
 from gpurefine.read.opening import is_url
 from gpurefine.read.schemas import check_columns
 from gpurefine.resources.cache import default_resources
@@ -208,7 +208,6 @@ def prepare(
     found = look_for_inputs(patterns, pipeline.input)
     files = tuple(found.files)
     check_fit(pipeline, files)
-    check_inputs(files)
     sources = {stage.key_source for stage in pipeline.stages if isinstance(stage, DedupStage)}
     others = check_columns(files, pipeline.input, sources)
     check_documents(pipeline, others)

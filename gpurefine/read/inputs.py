@@ -16,14 +16,13 @@ from urllib.parse import urlsplit
 from gpurefine.errors import InputError
 from gpurefine.read.faults import call_again
 from gpurefine.read.kinds import Kind, kind_of
-from gpurefine.read.opening import Place, file_system, is_url, local_path, look_at, tag_of
+from gpurefine.read.opening import CONNECTIONS, Place, file_system, is_url, local_path, look_at, tag_of
 from gpurefine.read.options import InputOptions
 from gpurefine.read.pages import dump_and_segment
 from gpurefine.read.pathlists import is_list, read_list
-from gpurefine.read.warc import WarcSplit
 
 #: Files that are looked at at a time: most of it is waiting.
-LOOKS = 32
+LOOKS = CONNECTIONS
 #: Missing files that are named.
 NAMED = 20
 
@@ -220,18 +219,3 @@ def _names(paths: Sequence[str]) -> list[str]:
     first, last = min(each[:-1] for each in parts), max(each[:-1] for each in parts)
     common = next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     return ["/".join(each[common:]) for each in parts]
-
-
-def check_inputs(inputs: Sequence[InputFile]) -> None:
-    """Look at the beginning of each file but tables, so that one that is no WARC is refused before the run starts.
-
-    Raises
-    ------
-    InputError
-        naming the file
-    """
-    _all_at_once(_check, [file for file in inputs if file.kind in ("warc", "wet")])
-
-
-def _check(file: InputFile) -> None:
-    next(iter(WarcSplit(file.place, 0, min(1, file.size), max_block=1 << 16)), None)

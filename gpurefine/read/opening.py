@@ -23,6 +23,8 @@ from gpurefine.read.ranges import RangeReader
 
 #: The packages that fsspec needs for a protocol, by our extras.
 EXTRAS = {"s3": "s3", "s3a": "s3", "http": "http", "https": "http"}
+#: Connections of a process to S3: one for each file that is looked at at a time.
+CONNECTIONS = 32
 _HTTP = ("http", "https")
 _LOCAL = ("file://", "local://")
 #: Seconds for a connection, and between two pieces of a transfer.
@@ -105,6 +107,8 @@ def file_system(url: str, storage: Mapping[str, Any]) -> tuple[AbstractFileSyste
     try:
         if protocol in _HTTP:
             options = _http_options(options)
+        elif EXTRAS.get(protocol) == "s3":
+            options = _s3_options(options)
         return url_to_fs(url, **options)
     except ImportError as error:
         extra = EXTRAS.get(protocol)
@@ -128,6 +132,14 @@ def _http_options(storage: dict[str, Any]) -> dict[str, Any]:
         client |= each.get("client_kwargs", {})
         headers |= each.get("headers", {})
     return {**storage, "client_kwargs": client, "headers": headers}
+
+
+def _s3_options(storage: dict[str, Any]) -> dict[str, Any]:
+    """Options with which files can be looked at beside each other; ten connections is what botocore has."""
+    client: dict[str, Any] = {"max_pool_connections": CONNECTIONS}
+    for each in (conf.get("s3", {}), storage):
+        client |= each.get("config_kwargs", {})
+    return {**storage, "config_kwargs": client}
 
 
 def look_at(url: str, storage: Mapping[str, Any]) -> dict[str, Any]:
