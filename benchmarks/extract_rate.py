@@ -3,7 +3,8 @@
     python benchmarks/extract_rate.py CRAWL.warc.gz... [--pages 400] [--rounds 5] [--out FILE.md]
 
 In one process all sides extract the same decoded pages, some at a time in turns, a round beginning with the other side
-than the last. Each round puts the patches in anew, so their memos are cold. *Bare* is a call of ``trafilatura.extract``
+than the last. All memos are cold at each turn, those of the patches and those of trafilatura, which else would be warm
+from the same pages for whoever comes second. *Bare* is a call of ``trafilatura.extract``
 with options as arguments, as its documentation shows it and ``bare.py`` has it; *stock* is the same code as the stage
 calls it without acceleration, with its options made once. Ratios are of processor time; every text is compared. Of a
 guarded child, fresh each time: processor time until it is ready, and its peak memory after the first file's pages.
@@ -24,6 +25,7 @@ from bare import extract as bare
 from extract_equal import TURN, answer, in_turns, read_pages, settings
 from guard_rate import processor_seconds
 from machine import describe, markdown, publish
+from trafilatura.meta import reset_caches
 
 from gpurefine.resources.cache import default_resources
 from gpurefine.stages.extract import Extract
@@ -32,20 +34,20 @@ from gpurefine.stages.extraction.fast.accelerate import apply_patches, is_regula
 
 def one_round(pages: list[str], fast_first: bool) -> tuple[float, float, float, int]:
     """Seconds of the bare call, the stock and the accelerated code, and how many texts differ."""
-    chosen, patches = settings("precision"), apply_patches()
+    chosen = settings("precision")
     seconds, different = {"bare": 0.0, "stock": 0.0, "fast": 0.0}, 0
-    sides = [("fast", patches.use_fast), ("stock", patches.use_stock), ("bare", patches.use_stock)]
-    try:
-        for turn in in_turns(iter(pages)):
-            texts = {}
-            for side, use in sides if fast_first else sides[::-1]:
-                use()
-                began = time.process_time()
-                texts[side] = [bare(page) if side == "bare" else answer(page, chosen) for page in turn]
-                seconds[side] += time.process_time() - began
-            different += sum(one != other for one, other in zip(texts["fast"], texts["stock"], strict=True))
-    finally:
-        patches.use_stock()
+    sides = list(seconds)
+    for turn in in_turns(iter(pages)):
+        texts = {}
+        for side in sides[::-1] if fast_first else sides:
+            reset_caches()
+            patches = apply_patches() if side == "fast" else None
+            began = time.process_time()
+            texts[side] = [bare(page) if side == "bare" else answer(page, chosen) for page in turn]
+            seconds[side] += time.process_time() - began
+            if patches is not None:
+                patches.use_stock()
+        different += sum(one != other for one, other in zip(texts["fast"], texts["stock"], strict=True))
     return seconds["bare"], seconds["stock"], seconds["fast"], different
 
 
