@@ -2,9 +2,9 @@
 
     python benchmarks/extract_rate.py CRAWL.warc.gz... [--pages 400] [--rounds 5] [--out FILE.md]
 
-In one process all sides extract the same decoded pages, some at a time in turns, a round beginning with the other side
-than the last. All memos are cold at each turn, those of the patches and those of trafilatura, which else would be warm
-from the same pages for whoever comes second. *Bare* is a call of ``trafilatura.extract``
+In one process all sides extract the same decoded pages, each round in the other order. A side begins a round with cold
+memos, those of the patches and those of trafilatura, which else would be warm from the same pages for whoever comes
+second. *Bare* is a call of ``trafilatura.extract``
 with options as arguments, as its documentation shows it and ``bare.py`` has it; *stock* is the same code as the stage
 calls it without acceleration, with its options made once. Ratios are of processor time; every text is compared. Of a
 guarded child, fresh each time: processor time until it is ready, and its peak memory after the first file's pages.
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import trafilatura
 from bare import extract as bare
-from extract_equal import TURN, answer, in_turns, read_pages, settings
+from extract_equal import TURN, answer, read_pages, settings
 from guard_rate import processor_seconds
 from machine import describe, markdown, publish
 from trafilatura.meta import reset_caches
@@ -35,19 +35,16 @@ from gpurefine.stages.extraction.fast.accelerate import apply_patches, is_regula
 def one_round(pages: list[str], fast_first: bool) -> tuple[float, float, float, int]:
     """Seconds of the bare call, the stock and the accelerated code, and how many texts differ."""
     chosen = settings("precision")
-    seconds, different = {"bare": 0.0, "stock": 0.0, "fast": 0.0}, 0
-    sides = list(seconds)
-    for turn in in_turns(iter(pages)):
-        texts = {}
-        for side in sides[::-1] if fast_first else sides:
-            reset_caches()
-            patches = apply_patches() if side == "fast" else None
-            began = time.process_time()
-            texts[side] = [bare(page) if side == "bare" else answer(page, chosen) for page in turn]
-            seconds[side] += time.process_time() - began
-            if patches is not None:
-                patches.use_stock()
-        different += sum(one != other for one, other in zip(texts["fast"], texts["stock"], strict=True))
+    seconds, texts = {}, {}
+    for side in ("fast", "stock", "bare") if fast_first else ("bare", "stock", "fast"):
+        reset_caches()
+        patches = apply_patches() if side == "fast" else None
+        began = time.process_time()
+        texts[side] = [bare(page) if side == "bare" else answer(page, chosen) for page in pages]
+        seconds[side] = time.process_time() - began
+        if patches is not None:
+            patches.use_stock()
+    different = sum(one != other for one, other in zip(texts["fast"], texts["stock"], strict=True))
     return seconds["bare"], seconds["stock"], seconds["fast"], different
 
 
