@@ -34,6 +34,7 @@ from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.lid import FT176LID
 from loguru import logger
+from tldextract import TLDExtract
 
 
 class OwnModel(FT176LID):
@@ -57,6 +58,13 @@ def language_filter(path: str) -> LanguageFilter:
     return found
 
 
+def url_filter() -> URLFilter:
+    """Its filter of URLs, with the list of public suffixes that comes with its package instead of a download."""
+    found = URLFilter()
+    found.tldextractor = TLDExtract(suffix_list_urls=())
+    return found
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -76,7 +84,7 @@ def main() -> None:
     steps = [
         (
             [
-                WarcReader(options.shards), URLFilter(), Trafilatura(deduplicate=False, timeout=60),
+                WarcReader(options.shards), url_filter(), Trafilatura(deduplicate=False, timeout=60),
                 language_filter(options.model), GopherRepetitionFilter(), GopherQualityFilter(), JsonlWriter(filtered),
             ],
             tasks,
