@@ -1,20 +1,19 @@
 """A long run, unattended: is its rate steady, does its memory stay flat, and is anything left behind?
 
-    python benchmarks/soak.py LARGE.warc.gz [--preset refinedweb] [--workers 2] [--shards 40] [--folder FOLDER]
+    python benchmarks/soak.py LARGE.warc.gz [--preset refinedweb] [--workers 2] [--shards 400] [--folder FOLDER]
         [--out FILE.md]
 
 The records are dealt out to so many files, so that each tenth of the run has the same mix of pages. Then ``gpurefine
 plan`` and ``gpurefine run`` go over them as a user gives them, in processes of their own. Every five seconds the run's
 processes are looked at: memory of the driver, of workers and of extraction children, open files and sockets. The rate
-of each tenth of the first step is taken from the run's own lines of progress. When it has ended, processes of the run
-and temporary files that are still there are counted.
+of each tenth of the first step is taken from the times of its partitions' files. When it has ended, processes of the
+run and temporary files that are still there are counted.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import shutil
 import statistics
@@ -35,8 +34,8 @@ import gpurefine
 #: Seconds between two looks.
 EVERY = 5.0
 MIB = 1 << 20
-#: Parts of the time that are compared, where nearly all of it is the first step.
-PARTS = ((0.1, 0.2), (0.6, 0.7))
+#: Parts of the first step that are compared.
+PARTS = ((0.1, 0.2), (0.9, 1.0))
 #: Lines of the plan that are shown beside what came of it.
 PLANNED = ("input", "measured", "time", "disk", "memory")
 
@@ -76,24 +75,23 @@ def look(driver: psutil.Process, began: float) -> Look:
     return found
 
 
-def tenths(lines: list[dict[str, float]]) -> list[float]:
-    """Documents a second in each tenth of a step, by its lines of progress."""
-    times = np.array([0.0, *(line["seconds"] for line in lines)])
-    counts = np.array([0.0, *(line["documents"] for line in lines)])
-    keep = np.concatenate([[True], np.diff(counts) > 0])
-    marks = np.interp(np.linspace(0, counts[-1], 11), counts[keep], times[keep])
-    return (counts[-1] / 10 / np.diff(marks)).tolist()
+def ends_of_partitions(output: Path, before: float) -> np.ndarray:
+    """Seconds, by a clock that stood at ``before`` at the start, at which each partition of the first step was done."""
+    return np.sort([path.stat().st_mtime - before for path in (output / "removed").glob("part-0-*.parquet")])
 
 
-def flat(looks: list[Look], role: str) -> list[str]:
-    """Largest memory of a process of a role in the second and in the last tenth of the time, and at all, in MiB."""
-    end = looks[-1].seconds
+def tenths(ends: np.ndarray, records: int) -> list[float]:
+    """Records a second in each tenth of the partitions behind the first few, which warm up the workers."""
+    marks = np.linspace(len(ends) // 50, len(ends) - 1, 11).astype(int)
+    return (np.diff(marks) * records / len(ends) / np.diff(ends[marks])).tolist()
+
+
+def flat(parts: list[list[Look]], role: str) -> list[str]:
+    """Median and most of the memory of the largest process of a role in each part of the time, in MiB."""
     cells = []
-    for low, high in ((0.1, 0.2), (0.9, 1.0), (0.0, 1.0)):
-        seen = [
-            max(each.memory[role]) for each in looks if role in each.memory and low * end <= each.seconds <= high * end
-        ]
-        cells.append(f"{max(seen) / MIB:,.0f}" if seen else "")
+    for part in parts:
+        seen = [max(each.memory[role]) / MIB for each in part if role in each.memory]
+        cells.append(f"{statistics.median(seen):,.0f} ({max(seen):,.0f})" if seen else "")
     return cells
 
 
@@ -113,23 +111,22 @@ def run_watched(command: list[str], folder: Path, environment: dict[str, str]) -
     return [each for each in looks if "driver" in each.memory], family, time.monotonic() - began
 
 
-def tables(folder: Path, looks: list[Look], seconds: float) -> list[str]:
+def tables(ends: np.ndarray, records: int, looks: list[Look]) -> list[str]:
     """Rates by tenths, memory, and what was open at a time."""
-    told = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines() if line.startswith("{")]
-    told = [line for line in told if "documents" in line]
-    rates = tenths([line for line in told if line["step"] == told[0]["step"]])
+    rates = tenths(ends, records)
     row = [*(f"{rate:.0f}" for rate in rates), f"**{rates[-1] / rates[0]:.3f}**"]
-    lines = ["", "Documents a second in each tenth of the first step:", ""]
+    lines = ["", "Records a second in each tenth of the first step:", ""]
     lines += markdown([*map(str, range(1, 11)), "last / first"], [row])
-    rows = [[role, *flat(looks, role)] for role in ("driver", "worker", "extraction child")]
-    lines += ["", "Memory of the largest process of each role, MiB:", ""]
-    lines += markdown(["role", "second tenth", "last tenth", "most"], rows)
-    parts = [[each for each in looks if low * seconds <= each.seconds <= high * seconds] for low, high in PARTS]
+    parts = [[each for each in looks if low * ends[-1] <= each.seconds <= high * ends[-1]] for low, high in PARTS]
+    parts.append([each for each in looks if each.seconds > ends[-1]])
+    head = ["", "second tenth of the first step", "its last tenth", "behind it"]
+    rows = [[role, *flat(parts, role)] for role in ("driver", "worker", "extraction child")]
+    lines += ["", "Memory of the largest process of each role, MiB: median (most):", "", *markdown(head, rows)]
     rows = [
-        [name, *(f"{statistics.median(getattr(each, name) for each in part):.0f}" for part in parts if part)]
+        [name, *(f"{statistics.median(getattr(each, name) for each in part):.0f}" if part else "" for part in parts)]
         for name in ("processes", "files", "sockets")
     ]
-    return [*lines, "", "Open at a time, medians:", "", *markdown(["", *map(str, PARTS)], rows), ""]
+    return [*lines, "", "Open at a time, medians:", "", *markdown(head, rows), ""]
 
 
 def main() -> None:
@@ -138,7 +135,7 @@ def main() -> None:
     parser.add_argument("warc")
     parser.add_argument("--preset", default="refinedweb")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--shards", type=int, default=40)
+    parser.add_argument("--shards", type=int, default=400)
     parser.add_argument("--folder", type=Path, help="for files and results; deleted at the end if none is given")
     parser.add_argument("--out", type=Path, help="write the result there as well")
     options = parser.parse_args()
@@ -160,18 +157,21 @@ def main() -> None:
         str(options.workers),
     ]
     plan = subprocess.run([*command, "plan", *common], env=environment, capture_output=True, text=True, check=True)
+    before = time.time()
     looks, family, seconds = run_watched([*command, "run", *common], folder, environment)
     summary = gpurefine.open_run(output).summary()
+    time.sleep(EVERY)
     left = [process for process in family if psutil.pid_exists(process)]
     scraps = [path for path in temporary.rglob("*") if path.is_file()]
     what = f"{summary['records']:,} records of {Path(options.warc).name} in {options.shards} files"
     lines = [f"# {Path(__file__).stem}", "", *describe(), ""]
     lines += [f"{what}, preset {options.preset}, {options.workers} workers.", ""]
     lines += [f"- wall time {seconds / 60:.1f} min; kept {summary['kept']:,}; noted {summary['noted'] or 'nothing'}"]
-    lines += [f"- step `{step['stages']}`: {step['seconds']:.0f} s" for step in summary["steps"]]
+    lines += [f"- step {number}: {step['seconds']:.0f} s" for number, step in enumerate(summary["steps"])]
     lines += [f"- the plan: {line}" for line in plan.stdout.splitlines() if line.startswith(PLANNED)]
-    lines += tables(folder, looks, seconds)
-    lines += [f"Left behind when it had ended: {len(left)} processes, {len(scraps)} temporary files.", ""]
+    lines += tables(ends_of_partitions(output, before), summary["records"], looks)
+    names = f" ({', '.join(path.name for path in scraps)})" if scraps else ""
+    lines += [f"Left behind when it had ended: {len(left)} processes, {len(scraps)} temporary files{names}.", ""]
     publish(lines, options.out)
     if options.folder is None:
         shutil.rmtree(folder)

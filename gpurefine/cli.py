@@ -267,16 +267,19 @@ def doctor(
     ] = None,
     backend: BackendOption = "auto",
     scheduler: SchedulerOption = None,
+    set_: SetOption = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Say what is here and what is missing, and what mends it; of inputs, whether they can be read.
 
     Exits with 2 if no run could start: not on CPUs either, with --backend gpu not on GPUs, or not on these inputs.
     Models and lists that are missing do not count, since not every run needs them.
     """
+    from gpurefine.config import pipeline_from_data
     from gpurefine.doctor import diagnose
     from gpurefine.resources.cache import default_resources
 
-    diagnosis = diagnose(default_resources(offline=True), scheduler, backend, inputs or ())
+    options = pipeline_from_data({"name": "doctor", "stages": ["extract"]}, set_, "--set").input
+    diagnosis = diagnose(default_resources(offline=True), scheduler, backend, inputs or (), options)
     report.print_diagnosis(diagnosis)
     if not diagnosis.healthy:
         raise typer.Exit(2)

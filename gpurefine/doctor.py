@@ -24,7 +24,8 @@ from gpurefine.devices import Device, DeviceReport, extra_for, find_devices
 from gpurefine.errors import GpurefineError, ResourceError
 from gpurefine.machine import available_cores, available_memory
 from gpurefine.probe import distribution
-from gpurefine.read.inputs import InputFile, find_inputs
+from gpurefine.read.inputs import InputFile, look_for_inputs
+from gpurefine.read.options import InputOptions
 from gpurefine.resources.cache import Resources, sha256_of
 from gpurefine.resources.lists import UT1, open_provided
 from gpurefine.resources.registry import MODELS
@@ -89,7 +90,11 @@ class Diagnosis:
 
 
 def diagnose(
-    resources: Resources, scheduler: str | None = None, backend: str = "auto", inputs: Sequence[str] = ()
+    resources: Resources,
+    scheduler: str | None = None,
+    backend: str = "auto",
+    inputs: Sequence[str] = (),
+    options: InputOptions | None = None,
 ) -> Diagnosis:
     """Look at this machine, at the workers of a scheduler, and at the inputs of a run.
 
@@ -99,6 +104,7 @@ def diagnose(
     scheduler : address or file of a Dask scheduler that is running
     backend : as of a run; with ``gpu`` it is unhealthy not to have one
     inputs : paths, URLs, globs and lists of a run; it is unhealthy if one of them cannot be read
+    options : how these are found and reached
 
     Raises
     ------
@@ -110,7 +116,7 @@ def diagnose(
     if scheduler is not None:
         findings += workers_of(scheduler)
     if inputs:
-        findings += inputs_of(inputs)
+        findings += inputs_of(inputs, options)
     try:
         decided = decide_backend(backend, scheduler=scheduler, devices=report).note
         possible = True
@@ -244,23 +250,26 @@ def workers_of(scheduler: str) -> list[Finding]:
     return told or [Finding(part, scheduler, "problem", "it has no workers", stops=True)]
 
 
-def inputs_of(inputs: Sequence[str]) -> Iterator[Finding]:
+def inputs_of(inputs: Sequence[str], options: InputOptions | None = None) -> Iterator[Finding]:
     """The files of a run: whether all can be found and read, how much there is of each kind, and room for results."""
     part = "inputs"
     try:
-        files = find_inputs(inputs)
+        found = look_for_inputs(inputs, options)
     except GpurefineError as error:
         yield Finding(part, "files", "problem", str(error), stops=True)
         return
+    if found.missing:
+        told = f"{len(found.missing):,} are missing, the first is {found.missing[0]}"
+        yield Finding(part, "missing files", "missing", told)
     kinds: dict[str, list[InputFile]] = {}
-    for file in files:
+    for file in found.files:
         kinds.setdefault(file.kind, []).append(file)
     for kind, of_kind in kinds.items():
         size = sum(file.size for file in of_kind) / (1 << 30)
         count = "1 file" if len(of_kind) == 1 else f"{len(of_kind):,} files"
         yield Finding(part, kind, "ok", f"{count}, {size:,.2f} GiB, found and begun to read")
     free = shutil.disk_usage(".").free
-    least = round(LEAST_ROOM * sum(file.size for file in files))
+    least = round(LEAST_ROOM * sum(file.size for file in found.files))
     told = f"{free / (1 << 30):,.1f} GiB free in {Path.cwd()}"
     room = "gpurefine plan CONFIG INPUT... -o FOLDER   # measures how much a run needs"
     if free < least:

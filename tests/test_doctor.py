@@ -205,3 +205,12 @@ def test_inputs_that_cannot_be_read_are_a_problem(without_gpu, empty, tmp_path, 
     assert found.mark == "problem" and "none.warc.gz" in found.told
     code, out, _ = cli("doctor", str(tmp_path / "none.warc.gz"))
     assert code == 2 and "none.warc.gz" in out
+
+
+def test_inputs_are_looked_at_with_the_options_of_a_run(without_gpu, cli, demo_crawl, tmp_path):
+    (tmp_path / "warc.paths").write_text(f"{demo_crawl[0].name}\nnone.warc.gz\n")
+    code, out, _ = cli("doctor", str(tmp_path / "warc.paths"), "--set", f"input.prefix={demo_crawl[0].parent}/")
+    assert code == 2 and "none.warc.gz" in out
+    given = ["--set", f"input.prefix={demo_crawl[0].parent}/", "--set", "input.skip_missing=true"]
+    code, out, _ = cli("doctor", str(tmp_path / "warc.paths"), *given)
+    assert "1 are missing, the first is" in out and "warc: 1 file" in out

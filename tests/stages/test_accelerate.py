@@ -82,7 +82,9 @@ def test_a_worker_says_once_why_it_is_not_accelerated(caplog):
         outcome, _ = outcome_of("extraction_faults:make_of_unknown_versions", PAGE, PAGE)
     assert outcome.batch.frame["text"].str.startswith("The ferry").all()
     assert outcome.noted == {"by_stock_code": 0}
-    assert [record.message.split(":")[0] for record in caplog.records] == ["extraction is not accelerated"]
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "extraction in this process is not accelerated"
+    ]
 
 
 def test_children_of_unknown_versions_have_nothing_to_say(monkeypatch, caplog):

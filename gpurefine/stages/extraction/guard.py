@@ -1,14 +1,15 @@
 """The parent's side of a guarded extraction: pages go to a child process, answers come back in order.
 
 One page is one message, and the next page is already on its way while the child works on the one before. So the child
-is never idle, and a page that ends its child costs nothing but itself: it is tried once more, alone in a fresh child,
-and only then given up; the page behind it was not touched.
+is never idle, and a page that ends its child costs nothing but itself: it is tried once more, alone in a fresh child
+that does not accelerate, and only then given up; the page behind it was not touched.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gpurefine.stages.extraction.process import Answer, ChildProcess
 from gpurefine.stages.extraction.wire import GuardSettings
@@ -52,7 +53,7 @@ class Guard:
         alone = False  # the page at hand has already ended one child
         try:
             while len(answers) < len(pages):
-                child = self._ready_child()
+                child = self._ready_child(alone)
                 self._send(child, pages, len(answers), alone)
                 answer = child.receive(self.wall_limit_s)
                 if child.ended:
@@ -60,6 +61,9 @@ class Guard:
                     if answer.outcome in _TRIED_AGAIN and not alone:
                         alone = True
                         continue
+                if alone and self.settings.options.accelerate:
+                    self.close()  # it has served its one page
+                    answer = replace(answer, by_stock=answer.outcome in ("text", "empty"))
                 alone = False
                 answers.append(answer)
         except BaseException:
@@ -78,15 +82,16 @@ class Guard:
         """Process number of the child, if there is one."""
         return self._child.number if self._child is not None else None
 
-    def _ready_child(self) -> ChildProcess:
+    def _ready_child(self, alone: bool) -> ChildProcess:
         if self._child is not None and self._child.accepted >= self.pages_a_child and not self._child.pending:
             self.close()
         if self._child is None:
-            self._child = ChildProcess(self.settings)
+            stock = replace(self.settings, options=replace(self.settings.options, accelerate=False))
+            self._child = ChildProcess(stock if alone else self.settings)
             self.starts += 1
             why_stock = self._child.wait_until_ready()
             if why_stock and self.starts == 1:
-                _log.warning("extraction is not accelerated: %s", why_stock)
+                _log.warning("extraction in this process is not accelerated: %s", why_stock)
         return self._child
 
     def _send(self, child: ChildProcess, pages: Sequence[bytes | memoryview], at: int, alone: bool) -> None:
