@@ -40,7 +40,7 @@ def write(folder, parts, orders=None, scopes=None):
                 tokens = np.array([token for document in some for token in document], np.uint16)
                 own = None if orders is None else np.array(orders[partition][first : first + 2], np.uint64)
                 salts = None
-                if scopes is not None and any(scopes[partition]):
+                if scopes is not None and any(scope is not None for scope in scopes[partition]):
                     salts = scope_hashes(pd.Series(scopes[partition][first : first + 2], dtype="string"), 2)
                 writer.add(tokens, starts, own, salts)
     return paths

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -78,12 +79,15 @@ class Faults:
 
 @contextmanager
 def object_store() -> Iterator[ObjectStore]:
-    """A server on a free port until the end of the block."""
+    """A server without buckets on a free port until the end of the block; one at a time in a process."""
     store = ObjectStore()
     server = make_server("127.0.0.1", 0, Faults(store), threaded=True)
     store.endpoint = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
+    # moto keeps for the whole process what servers hold
+    urllib.request.urlopen(urllib.request.Request(f"{store.endpoint}/moto-api/reset", method="POST")).close()
+    store.requests.clear()
     try:
         yield store
     finally:

@@ -7,7 +7,6 @@ import random
 import re
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,6 @@ class RangeServer:
     refusals : statuses that are answered, each with its share of requests
     asked_wait : what such answers say in ``Retry-After``
     share_cut : of transfers that end at a random byte
-    delay : seconds before each answer
     ranges, tells_size, tags : whether it sends parts of files, tells sizes, has ETags
     wanted_headers : without which it answers 401
     content_encoding : what answers to GET are said to be encoded by
@@ -41,7 +39,6 @@ class RangeServer:
     refusals: dict[int, float] = field(default_factory=dict)
     asked_wait: str | None = None
     share_cut: float = 0.0
-    delay: float = 0.0
     ranges: bool = True
     tells_size: bool = True
     tags: bool = True
@@ -70,7 +67,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, with_body):
         server = self.server.told
-        time.sleep(server.delay)
         if any(self.headers.get(name) != value for name, value in server.wanted_headers.items()):
             return self.refuse(401)
         luck = server.draw()
