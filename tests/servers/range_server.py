@@ -92,18 +92,19 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(200, data, headers, with_body, tells_size=server.tells_size)
         begin, end = int(asked[1]), min(int(asked[2]), len(data) - 1)
         headers["Content-Range"] = f"bytes {begin}-{end}/{len(data)}"
-        if self.send(206, data[begin : end + 1], headers, with_body):
-            server.ranges_sent.append((name, begin, end))
+        self.send(206, data[begin : end + 1], headers, with_body, part=(name, begin, end))
 
     def refuse(self, status, wait=None):
         self.send(status, b"no", {} if wait is None else {"Retry-After": wait}, self.command == "GET", whole=True)
 
-    def send(self, status, body, headers, with_body, tells_size=True, whole=False):
-        """Send an answer; returns whether all of it was sent."""
+    def send(self, status, body, headers, with_body, tells_size=True, whole=False, part=None):
+        """Send an answer, of a file's ``part`` if it is one: noted before its reader can have all of it."""
         server = self.server.told
         cut = with_body and not whole and body and server.draw() < server.share_cut
         with server.lock:
             server.answers[0 if cut else status] += 1
+            if part and not cut:
+                server.ranges_sent.append(part)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -113,7 +114,6 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if with_body:
             self.wfile.write(body[: int(len(body) * server.draw())] if cut else body)
-        return not cut
 
     def listing(self, path):
         names = sorted(each.name + "/" * each.is_dir() for each in path.iterdir())
