@@ -206,6 +206,8 @@ def open_client(
     settings = {"distributed.worker.daemon": False, "distributed.comm.timeouts.connect": "60s"}
     # Dask keeps the last messages to each worker for its developers; ours hold whole tasks, and 1,000 of them are 17 MB
     settings["distributed.admin.low-level-log-length"] = 50
+    # and looks at all stacks of a worker a hundred times a second, for a page of its dashboard
+    settings["distributed.worker.profile.enabled"] = False
     with (
         dask.config.set(settings),
         SpecCluster(

@@ -6,6 +6,7 @@ Stages call ``provide_model`` before a run writes anything and ``model_path`` in
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from gpurefine.errors import ResourceError
@@ -103,7 +104,16 @@ def gpt2_tokenizer(resources: Resources) -> Gpt2Tokenizer:
     ResourceError
         if the file is not in the cache or is damaged
     """
-    return Gpt2Tokenizer(_gpt2_ranks(resources))
+    path = model_path("gpt2-vocab.bpe", resources)
+    if not _is_whole(path, MODELS["gpt2-vocab.bpe"]):
+        raise ResourceError(f"{path} is damaged: delete it and run `gpurefine fetch models`")
+    return _tokenizer_of(path.read_text("utf-8")).fresh()
+
+
+@lru_cache(maxsize=1)
+def _tokenizer_of(vocabulary: str) -> Gpt2Tokenizer:
+    """For its tables, which take 0.2 s: several stages of a run have a tokenizer each."""
+    return Gpt2Tokenizer(merge_ranks(vocabulary), words=1)
 
 
 def merge_ranks(vocabulary: str) -> dict[bytes, int]:
@@ -118,13 +128,6 @@ def merge_ranks(vocabulary: str) -> dict[bytes, int]:
         left, _, right = line.partition(" ")
         ranks[bytes(byte_of[character] for character in left + right)] = len(ranks)
     return ranks
-
-
-def _gpt2_ranks(resources: Resources) -> dict[bytes, int]:
-    path = model_path("gpt2-vocab.bpe", resources)
-    if not _is_whole(path, MODELS["gpt2-vocab.bpe"]):
-        raise ResourceError(f"{path} is damaged: delete it and run `gpurefine fetch models`")
-    return merge_ranks(path.read_text("utf-8"))
 
 
 def _cached(model: KnownFile, resources: Resources) -> Path:

@@ -6,6 +6,7 @@ encoded, no special tokens. The kernel does it over the bytes of a column; here 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -55,15 +56,22 @@ class Gpt2Tokenizer:
     """
 
     def __init__(self, ranks: Mapping[bytes, int], words: int = WORDS) -> None:
-        if words < 1:
-            raise ValueError(f"a tokenizer that remembers {words} words: give 1 or more")
+        self._lines = _memory(words)
         self._vocabulary = _tables(ranks)
         self._classes = gpt2_classes()
-        self._lines = empty_lines(words)
         self._on_device: cuda.DeviceVocabulary | None = None
         self._token_bytes = np.zeros(max(ranks.values()) + 1, np.uint8)
         for token, rank in ranks.items():
             self._token_bytes[rank] = len(token)
+
+    def fresh(self, words: int = WORDS) -> Gpt2Tokenizer:
+        """One with the same vocabulary, whose tables are made but once, and a memory of its own.
+
+        Raises ``ValueError`` for less than one word.
+        """
+        other = copy.copy(self)
+        other._lines = _memory(words)
+        return other
 
     @property
     def token_bytes(self) -> np.ndarray:
@@ -109,6 +117,12 @@ class Gpt2Tokenizer:
         if self._on_device is None:
             self._on_device = cuda.device_vocabulary(self._classes, self._vocabulary)
         return self._on_device
+
+
+def _memory(words: int) -> np.ndarray:
+    if words < 1:
+        raise ValueError(f"a tokenizer that remembers {words} words: give 1 or more")
+    return empty_lines(words)
 
 
 def _tables(ranks: Mapping[bytes, int]) -> BytePairs:

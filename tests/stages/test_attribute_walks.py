@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from lxml import etree, html
 from trafilatura import xpaths
 
-from gpurefine.stages.extraction.fast import needles as needles_module
+from gpurefine.stages.extraction.fast import walk
+from gpurefine.stages.extraction.fast.attribute_tests import _Lists
 from gpurefine.stages.extraction.fast.expressions import AttributeTest, UnsupportedError, parse
-from gpurefine.stages.extraction.fast.needles import needles
+from gpurefine.stages.extraction.fast.needles import Needles, needles, proofs
 from gpurefine.stages.extraction.fast.walk import Scan, Table
 
 LISTS = ["BODY_XPATH", "COMMENTS_XPATH", "REMOVE_COMMENTS_XPATH", "REMOVE_COMMENTS_AND_LISTS_XPATH",
@@ -63,15 +64,15 @@ def tree_of(node):
 def test_walks_find_what_xpath_finds(node):
     root = tree_of(node)
     table = Table(TEXTS)
-    together = list(Scan(table, range(len(TEXTS))).walk(root))
+    together = Scan(table, range(len(TEXTS))).walk(root)
     for number, text in enumerate(TEXTS):
         stock = etree.XPath(text, namespaces=NAMESPACES)(root)
+        alone = [element for element, _ in Scan(table, [number]).walk(root)]
+        beside_others = [element for element, bits in together if bits & table.bits[number]]
         if number < len(xpaths.BODY_XPATH):
             # of these trafilatura looks at the first match only, and some ask for no more
-            assert Scan(table, [number]).first(root) == stock[:1]
-        else:
-            assert [element for element, _ in Scan(table, [number]).walk(root)] == stock
-            assert [element for element, bits in together if bits & table.bits[number]] == stock
+            alone, beside_others, stock = alone[:1], beside_others[:1], stock[:1]
+        assert alone == beside_others == stock
 
 
 @given(node=nodes)
@@ -87,11 +88,18 @@ def test_other_expressions_of_the_grammar(text, node):
     "text",
     ["//p", ".//*", ".//*[@a='b'", ".//*[last()]", ".//*[re:test(@a, 'x', 'g')]", ".//*[contains(@class, '')]",
      ".//*[re:test(@class, 'a*')]", ".//*[contains(text(), 'a')]", ".//p/..", ".//*[not(@class)]", ".//*[position()=1]",
-     ".//*[translate(@a, 'ab', 'c')='x']"],
+     ".//*[translate(@a, 'ab', 'c')='x']", ".//p[1][@class='a']", "(.//p[1][@class])[1]"],
 )  # fmt: skip
 def test_what_is_not_understood_is_refused(text):
     with pytest.raises(UnsupportedError):
         Table([text])
+
+
+def test_a_list_that_looks_at_descendants_follows_no_other():
+    lists = _Lists({"one": [etree.XPath(".//p")], "other": [etree.XPath(".//div[@class='a'][not(.//p) or @id='x']")]})
+    with pytest.raises(UnsupportedError, match="descendants"):
+        lists.together("one", "other")
+    lists.together("other", "one")
 
 
 tests_of_expressions = [
@@ -128,23 +136,46 @@ def test_needles_of_patterns(pattern, found):
     assert needles(AttributeTest("regex", pattern)) == found
 
 
+@given(values=st.lists(st.tuples(st.sampled_from(["class", "id"]), strings), min_size=1, max_size=5), data=st.data())
+def test_needles_of_many_strings_at_once(values, data):
+    """What is found of a test: never too little, and what is proven is true."""
+    some = data.draw(st.lists(st.sampled_from(tests_of_expressions), min_size=1, max_size=4))
+    tests = {"class": [(1 << place, test) for place, test in enumerate(some)], "id": [(1, some[0])]}
+    found = Needles(tests).search([(name, value.lower()) for name, value in values])
+    for (name, value), (maybe, proven) in zip(values, found, strict=True):
+        for bit, test in tests[name]:
+            if needles(test) is not None and value.isascii():
+                assert maybe & bit or not test.passes(value)
+                assert not proven & bit or test.passes(value.lower())
+        assert proven | maybe == maybe < 1 << len(tests[name])
+
+
+@pytest.mark.parametrize(
+    ("kind", "literal", "found"),
+    [
+        ("contains", "comment", {"comment"}),
+        ("contains", "Comment", set()),
+        ("regex", "comment", {"comment"}),
+        ("regex", "footer|^nav|ad |share|men[uU]", {"footer", "share"}),
+        ("prefix", "comment", set()),
+        ("equal", "comment", set()),
+    ],
+)
+def test_needles_that_prove(kind, literal, found):
+    assert proofs(AttributeTest(kind, literal)) == found
+
+
 def test_memos_of_hostile_attributes_are_bounded(monkeypatch):
-    monkeypatch.setattr(needles_module, "MOST_REMEMBERED", 50)
-    table = Table(TEXTS)
-    root = tree_of(("div", [], [("div", [("class", f"word{number} content{number}")], []) for number in range(300)]))
-    stock = [element for text in TEXTS[:1] for element in etree.XPath(text, namespaces=NAMESPACES)(root)]
-    assert Scan(table, [0]).first(root) == stock[:1]
-    list(Scan(table, range(len(TEXTS))).walk(root))
-    assert 0 < len(table.verdicts["class"]) <= 50
-
-
-def test_long_attributes_are_not_remembered(monkeypatch):
-    """Neither many strings nor long ones make them grow, and the verdicts stay right."""
-    monkeypatch.setattr(needles_module, "MOST_REMEMBERED", 50)
-    verdicts = Table([".//*[contains(@class, 'link')]"]).verdicts["class"]
-    for number in range(300):
-        assert verdicts[f"{number} link{number}"] == 1
-        assert verdicts[f"{number} lin"] == 0
-        assert verdicts["long " * 200 + f"link {number}"] == 1
-        assert len(verdicts) <= 50 and len(verdicts._words) <= 50
-    assert max(map(len, [*verdicts, *verdicts._words])) <= needles_module.LONGEST_REMEMBERED
+    """Neither many strings nor long ones make them grow beyond a page, and the verdicts stay right."""
+    monkeypatch.setattr(walk, "MOST_REMEMBERED", 50)
+    table = Table([".//*[contains(@class, 'link')]"])
+    scan, memo = Scan(table, [0]), table.verdicts["class"]
+    for turn in range(5):
+        values = [f"{turn} word{number} link{number}"[: 20 if number % 2 else 9] for number in range(30)]
+        values += ["long " * 200 + f"link {turn}"]
+        root = tree_of(("div", [], [("div", [("class", value)], []) for value in values]))
+        assert [element for element, _ in scan.walk(root)] == [each for each in root if "link" in each.get("class")]
+        assert len(memo) <= 50 + len(values)
+    scan.walk(tree_of(("div", [], [])))
+    assert len(memo) <= 50
+    assert max(map(len, memo), default=0) <= walk.LONGEST_REMEMBERED

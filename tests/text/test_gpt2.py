@@ -192,6 +192,18 @@ def test_any_vocabulary(tokens, data):
 def test_words_below_one_are_refused():
     with pytest.raises(ValueError, match="1 or more"):
         Gpt2Tokenizer(single_bytes(), 0)
+    with pytest.raises(ValueError, match="0 words"):
+        TOKENIZER.fresh(0)
+
+
+def test_a_fresh_one_shares_no_memory():
+    texts = ["the words of one", "and of another text"]
+    first = Gpt2Tokenizer(RANKS, 2)
+    assert_equal_tokens(first, ORACLE, texts)
+    memory = first._lines.copy()
+    assert_equal_tokens(first.fresh(4), ORACLE, [*texts, "and more of them"])
+    assert (first._lines == memory).all()
+    assert (first.token_bytes == first.fresh().token_bytes).all()
 
 
 def parts(samples, normalised, limit=None):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -21,6 +22,9 @@ from gpurefine.stages.extraction.wire import ANSWER_HEAD, LONGEST_ANSWER, GuardS
 
 #: Variables of the environment that a child gets; PYTHONPATH is the parent's module search path.
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
+
+#: Most pages fit into a pipe of this size, so that each process wakes the other once a page.
+PIPE_BYTES = 1 << 18
 
 _CHILD_MODULE = "gpurefine.stages.extraction.child"
 _START_LIMIT_S = 120
@@ -76,6 +80,9 @@ class ChildProcess:
         finally:
             os.close(lifeline)
         self._requests, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(OSError):  # there may be a limit for all pipes of a user
+                fcntl.fcntl(self._requests, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         os.set_blocking(self._requests, False)
 
     @property

@@ -141,6 +141,15 @@ def holds(expression: Any, element: Any) -> bool:
     return value is not None and expression.test.passes(value)
 
 
+def looks_below(expression: Any) -> bool:
+    """Whether a predicate asks for descendants, so that it may come true or false when some are deleted."""
+    if isinstance(expression, OneOf | All):
+        return any(map(looks_below, expression.of))
+    if isinstance(expression, Not):
+        return looks_below(expression.of)
+    return isinstance(expression, Tag) and expression.below
+
+
 def _tokens(text: str) -> list[str]:
     position, found, text = 0, [], text.strip()
     while position < len(text):
@@ -184,7 +193,7 @@ class _Parser:
             raise UnsupportedError(self._peek())
 
     def path(self) -> Path:
-        """A final ``[1]`` says only that the caller wants the first match, which ``Scan.first`` gives."""
+        """A final ``[1]`` says only that the caller wants the first match, which callers of walks see to."""
         wrapped = self.accept("(")
         start = self._next()
         if not start.startswith(".//"):
@@ -192,8 +201,10 @@ class _Parser:
         tags = None if start == ".//*" else frozenset([start[3:]])
         predicates: list[Any] = []
         while self.accept("["):
-            if not self.accept("1"):
-                predicates.append(self._disjunction())
+            if self.accept("1"):
+                self._expect("]")
+                break
+            predicates.append(self._disjunction())
             self._expect("]")
         if wrapped:
             self._expect(")", "[", "1", "]")

@@ -1,22 +1,19 @@
 """What an attribute string must contain for a test to be true: short literals that are quick to look for.
 
-Class and id strings are split into words, and only words in which some *needle* lies lead to real tests. A needle is
-lower case, without white space and of ASCII, so that lower-casing a string of ASCII and splitting it loses none.
+Only class and id strings in which some *needle* lies lead to real tests. A needle is lower case, without white space
+and of ASCII, so that lower-casing a string of ASCII loses none, and strings can be searched together, a line each.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from re import _constants as constants  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 
 from gpurefine.stages.extraction.fast.expressions import AttributeTest
-
-#: A memo holds so many strings before it begins anew, and none that is longer, so that hostile pages cannot make it
-#: grow: 11 MB of ASCII, 42 MB of the widest characters.
-MOST_REMEMBERED = 20_000
-LONGEST_REMEMBERED = 500
 
 
 def needles(test: AttributeTest) -> set[str] | None:
@@ -60,38 +57,64 @@ def _of_sequence(sequence: Iterable[tuple[object, object]]) -> set[str] | None:
     return best
 
 
-def remember(memo: dict[str, int], string: str, bits: int) -> int:
-    """Note the verdict on a string within the limits of a memo; returns the verdict."""
-    if len(string) <= LONGEST_REMEMBERED:
-        if len(memo) >= MOST_REMEMBERED:
-            memo.clear()
-        memo[string] = bits
-    return bits
+def proofs(test: AttributeTest) -> set[str]:
+    """Of the needles of a test, those of which a string in lower case only needs one to pass the test."""
+    if test.kind == "contains":
+        whole = {test.literal}
+    elif test.kind == "regex":
+        sequence = list(parser.parse(test.literal))
+        branches = sequence[0][1][1] if len(sequence) == 1 and sequence[0][0] is constants.BRANCH else [sequence]
+        literals = (branch for branch in branches if all(operation is constants.LITERAL for operation, _ in branch))
+        whole = {"".join(chr(argument) for _, argument in branch) for branch in literals}
+    else:
+        whole = set()
+    return whole & (needles(test) or set())
 
 
-class WordBits(dict[str, int]):
-    """A lower-case word -> bits of the tests that might be true because of it, never too few.
+class Needles:
+    """The needles of many tests, looked for in many strings at once.
 
     Parameters
     ----------
-    hints : needles, and the bits of the tests that each belongs to
+    tests : by attribute, the bit and the test of each
     """
 
-    def __init__(self, hints: Sequence[tuple[str, int]]) -> None:
-        super().__init__()
-        self._heads: dict[str, list[tuple[str, int]]] = {}
-        firsts: dict[str, set[str]] = {}
-        for needle, bits in hints:
-            self._heads.setdefault(needle[:2], []).append((needle, bits))
-            firsts.setdefault(needle[0], set()).add(re.escape(needle[1:]))
-        branches = (f"{re.escape(first)}(?:{'|'.join(sorted(rest))})" for first, rest in sorted(firsts.items()))
-        self._search = re.compile("|".join(branches)).search if hints else lambda word: None
+    def __init__(self, tests: Mapping[str, Sequence[tuple[int, AttributeTest]]]) -> None:
+        self._of: dict[str, dict[str, tuple[int, int]]] = {}
+        for attribute, each in tests.items():
+            for bit, test in each:
+                sure = proofs(test)
+                for needle in needles(test) or ():
+                    owners = self._of.setdefault(needle, {})
+                    maybe, proven = owners.get(attribute, (0, 0))
+                    owners[attribute] = (maybe | bit, proven | (bit if needle in sure else 0))
+        # a needle that holds another one is looked for only where that one was found
+        roots = [needle for needle in self._of if not any(other in needle for other in self._of if other != needle)]
+        self._trees = [(root, [needle for needle in self._of if root in needle]) for root in roots]
 
-    def __missing__(self, word: str) -> int:
-        bits = 0
-        if self._search(word):
-            for place in range(len(word) - 1):
-                for needle, own in self._heads.get(word[place : place + 2], ()):
-                    if word.startswith(needle, place):
-                        bits |= own
-        return remember(self, word, bits)
+    def search(self, strings: Sequence[tuple[str, str]]) -> list[tuple[int, int]]:
+        """Look for all needles in some strings together, since a search costs more to begin than to go on.
+
+        Parameters
+        ----------
+        strings : attribute and lower-case value of each
+
+        Returns
+        -------
+        of each: bits of the tests that may be true, never too few, and of those that are if the value was in lower case
+        """
+        # no needle holds the separator, so none is found across two strings
+        together = "\n".join(string for _, string in strings)
+        starts = list(accumulate((len(string) + 1 for _, string in strings), initial=0))
+        maybe, proven = [0] * len(strings), [0] * len(strings)
+        likely = {needle for root, needles in self._trees if root in together for needle in needles}
+        for needle in likely:
+            owners, at = self._of[needle], together.find(needle)
+            while at >= 0:
+                place = bisect_right(starts, at) - 1
+                own = owners.get(strings[place][0])
+                if own is not None:
+                    maybe[place] |= own[0]
+                    proven[place] |= own[1]
+                at = together.find(needle, starts[place + 1])
+        return list(zip(maybe, proven, strict=True))

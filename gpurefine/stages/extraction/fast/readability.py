@@ -2,8 +2,9 @@
 
 trafilatura prefers the other text by rules on lengths and elements. Why no text differs: readability only removes and
 regroups, in the order of the text, and white space is collapsed; a part of a text is never longer than the text. So the
-length of the whole tree bounds what it can return, and where the rules are against every text up to that bound, it is
-not run. The bound is given up where serialising and parsing again could lengthen a text.
+length of a tree bounds what it can return, and where the rules are against every text up to that bound, it does not go
+on: before it begins, when it has removed what is unlikely, and when it has chosen an article. The bound is given up
+where serialising and parsing again could lengthen a text.
 
 For precision nobody reads the tree afterwards, so readability may spoil the original instead of a copy, if there is
 nothing around it: a copy is always alone, and an element that is removed fails where it is the root.
@@ -13,12 +14,10 @@ from __future__ import annotations
 
 import re
 from copy import copy
-from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree, html
-from trafilatura import core, external, readability_lxml
-from trafilatura.utils import trim
+from trafilatura import core, external, readability_lxml, utils
 
 from gpurefine.stages.extraction.fast.patching import Patches
 
@@ -26,41 +25,71 @@ from gpurefine.stages.extraction.fast.patching import Patches
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 #: Elements whose text is not unescaped when it is parsed again.
 _RAW_TEXT = ("noembed", "noframes", "plaintext", "xmp")
+_HAS_TEXT = etree.XPath("boolean(.//p//text())")
 #: Text that readability puts into each frame with a video.
 _FRAME_TEXT = len("VIDEO")
 
 
-def longest_text(tree: Any) -> int | None:
-    """No text that readability makes of the tree has more characters; None if that cannot be said."""
-    if next(tree.iter(*_RAW_TEXT), None) is not None:
-        return None
+def is_shorter(tree: Any, limit: int) -> bool:
+    """Whether no text that readability makes of a tree has more characters than ``limit``; False if it is not sure."""
     text = etree.tostring(tree, method="text", encoding="unicode", with_tail=False)
-    if _CONTROL.search(text):
-        return None
-    return len(trim(text)) + _FRAME_TEXT * sum(1 for _ in tree.iter("iframe"))
+    frames = _FRAME_TEXT * sum(1 for _ in tree.iter("iframe"))
+    # most of what is too long is so by far: white space is collapsed only where that could matter
+    if len(text) + frames > limit and len(" ".join(text.split())) + frames > limit:
+        return False
+    return not _CONTROL.search(text) and next(tree.iter(*_RAW_TEXT), None) is None
 
 
-@dataclass
 class _Page:
-    """The page at hand: what was extracted of it, and whether the second opinion is known to lose."""
+    """The page at hand: whether the second opinion is known to lose, and against which lengths it would.
 
-    body: Any
-    text: str
-    options: Any
-    lost: bool = False
+    ``without_code`` says that the raw tree has no scripts and styles any more.
+
+    Parameters
+    ----------
+    body, text : what trafilatura itself extracted
+    options : its options
+    """
+
+    def __init__(self, body: Any, text: str, options: Any) -> None:
+        self.lost = self.without_code = False
+        size = len(text)
+        self._limit = -1
+        if size and options.focus != "recall":
+            has_text = _HAS_TEXT(body) and len(body.findall(".//table")) <= len(body.findall(".//p"))
+            self._limit = 2 * size if has_text else min(2 * size, 2 * options.min_extracted_size)
 
     def loses(self, tree: Any) -> bool:
         """Whether trafilatura prefers its own text, whatever readability returns for this tree."""
-        size = len(self.text)
-        if size == 0 or self.options.focus == "recall":
-            return False
-        bound = longest_text(tree)
-        if bound is None or bound > 2 * size:
-            return False
-        if bound <= 2 * self.options.min_extracted_size:
-            return True
-        has_text = bool(self.body.xpath(".//p//text()"))
-        return has_text and len(self.body.findall(".//table")) <= len(self.body.findall(".//p"))
+        self.lost = self.lost or (self._limit >= 0 and is_shorter(tree, self._limit))
+        return self.lost
+
+
+class _LostError(Exception):
+    """Readability need not go on."""
+
+
+class _Document(readability_lxml.Document):
+    """Readability that stops where what is left of the page is known to lose."""
+
+    __slots__ = ("page",)
+
+    def __init__(self, tree: Any, page: _Page) -> None:
+        super().__init__(tree, min_text_length=25)
+        self.page = page
+
+    def remove_unlikely_candidates(self) -> None:
+        super().remove_unlikely_candidates()
+        self._stop_if_lost(self.doc)
+
+    def get_article(self, *arguments: Any) -> Any:
+        article = super().get_article(*arguments)
+        self._stop_if_lost(article)
+        return article
+
+    def _stop_if_lost(self, tree: Any) -> None:
+        if self.page.loses(tree):
+            raise _LostError
 
 
 def _without_code(tree: Any) -> None:
@@ -83,7 +112,8 @@ def patch(patches: Patches) -> None:
         page = _Page(body, text, options)
         if options.focus == "precision":
             _without_code(raw)
-            page.lost = page.loses(raw)
+            page.without_code = True
+            page.loses(raw)
         at_hand.append(page)
         try:
             return stock_compare(cleaned, raw, body, text, options)
@@ -97,19 +127,22 @@ def patch(patches: Patches) -> None:
         return [element for find in stock_discard for element in find(tree)]
 
     def try_readability(tree: Any) -> Any:
-        if at_hand:
-            page = at_hand[-1]
-            if not page.lost:
+        if not at_hand:
+            return stock_try(tree)
+        page = at_hand[-1]
+        summary = None
+        if not page.lost:
+            if not page.without_code:
                 _without_code(tree)
-                page.lost = page.loses(tree)
-                if not page.lost:
-                    # its next step, after which the bound is lower
-                    readability_lxml.Document(tree).remove_unlikely_candidates()
-                    page.lost = page.loses(tree)
-            if page.lost:
-                # what the stock function returns when it fails: empty, so never preferred
-                return html.HtmlElement()
-        return stock_try(tree)
+            try:
+                if not page.loses(tree):
+                    summary = utils.fromstring_bytes(_Document(tree, page).summary())
+            except _LostError:
+                pass
+            except Exception as error:
+                external.LOGGER.warning("readability_lxml failed: %s", error)
+        # what the stock function returns when it fails: empty, so never preferred
+        return html.HtmlElement() if summary is None else summary
 
     def extract_and_compare(cleaned: Any, backup: Any, tree: Any, options: Any) -> Any:
         body, text = core.extract_content(cleaned, options)

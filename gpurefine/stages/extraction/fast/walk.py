@@ -1,48 +1,70 @@
 """Many XPath expressions answered in one walk over a tree, with the verdict on each attribute string remembered.
 
-Three levels keep the regular expressions rare: a string seen before costs a look-up; a new one is split into words, and
-only words with a needle raise suspicion; only then are the suspected tests asked. Words of style sheets repeat on all
-pages of a site, whole strings on one page.
+Three levels keep the regular expressions rare: a string seen before costs a look-up; the new ones of a walk are
+searched together for needles; only those with a needle raise suspicion, and then only the suspected tests are asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gpurefine.stages.extraction.fast.expressions import Attribute, AttributeTest, OneOf, UnsupportedError, holds, parse
-from gpurefine.stages.extraction.fast.needles import WordBits, needles, remember
+from gpurefine.stages.extraction.fast.needles import Needles, needles
+
+#: A memo holds so many strings from one walk to the next, and none that is longer, so that hostile pages cannot make it
+#: grow: 11 MB of ASCII, 42 MB of the widest characters.
+MOST_REMEMBERED = 20_000
+LONGEST_REMEMBERED = 500
+
+#: Tested attributes of an element, in source order: name and value.
+Values = Sequence[tuple[str, str]]
 
 
 class _Verdicts(dict[str, int]):
-    """An attribute string -> bits of the tests that it passes.
+    """A string of one attribute -> bits of the tests that it passes.
 
     Parameters
     ----------
     tests : bit and test of each
-    words : bits by word
     """
 
-    def __init__(self, tests: Sequence[tuple[int, AttributeTest]], words: WordBits) -> None:
+    def __init__(self, tests: Sequence[tuple[int, AttributeTest]]) -> None:
         super().__init__()
-        self._tests, self._words = tests, words
+        self._passes: dict[int, list[Callable[[str], bool]]] = {}
         self._without_needles = 0
         for bit, test in tests:
+            self._passes.setdefault(bit, []).append(test.passes)
             self._without_needles |= bit if needles(test) is None else 0
+        self._all = sum(self._passes)
+        self._long: list[str] = []
 
-    def __missing__(self, value: str) -> int:
-        bits, maybe = 0, self._without_needles
+    def forget(self) -> None:
+        """Come back to the limits."""
+        if len(self) > MOST_REMEMBERED:
+            self.clear()
+        for value in self._long:
+            self.pop(value, None)
+        self._long.clear()
+
+    def judge(self, value: str, maybe: int, proven: int) -> None:
+        """Note the bits of a string; ``maybe`` and ``proven`` are those of ``Needles.search``."""
         if value.isascii():
-            for word in value.lower().split():
-                maybe |= self._words[word]
+            maybe |= self._without_needles
+            # what was proven, was for the string in lower case
+            bits = proven if value.islower() else 0
         else:
             # case folding beyond ASCII: every test is asked
-            maybe = -1
-        if maybe:
-            for bit, test in self._tests:
-                if maybe & bit and not bits & bit and test.passes(value):
-                    bits |= bit
-        return remember(self, value, bits)
+            maybe, bits = self._all, 0
+        maybe &= ~bits
+        while maybe:
+            bit = maybe & -maybe
+            maybe ^= bit
+            if any(passes(value) for passes in self._passes[bit]):
+                bits |= bit
+        self[value] = bits
+        if len(value) > LONGEST_REMEMBERED:
+            self._long.append(value)
 
 
 class Table:
@@ -87,22 +109,30 @@ class Table:
                     shift = unions.setdefault(frozenset(attribute.names), len(paths) * (len(unions) + 1))
                 for name in attribute.names:
                     tests.setdefault(name, []).append((1 << place << shift, attribute.test))
-        words = WordBits(_hints(tests))
-        self.verdicts = {name: _Verdicts(each, words) for name, each in tests.items()}
+        self._needles = Needles(tests)
+        self.verdicts = {name: _Verdicts(each) for name, each in tests.items()}
         self._unions = list(unions.items())
         self.shifts = [shift for _, shift in self._unions]
 
-    def of_several(self, element: Any, present: Sequence[str]) -> int:
-        """Bits of an element with several of the tested attributes, which stand in ``present`` in source order."""
+    def learn(self, elements: Iterable[Values]) -> None:
+        """Judge the new strings of some elements together; the verdicts stay at least until the next walk."""
+        new = list({pair for values in elements for pair in values if pair[1] not in self.verdicts[pair[0]]})
+        if new:
+            found = self._needles.search([(name, value.lower()) for name, value in new])
+            for (name, value), (maybe, proven) in zip(new, found, strict=True):
+                self.verdicts[name].judge(value, maybe, proven)
+
+    def bits_of(self, values: Values) -> int:
+        """Bits of an element."""
         bits = 0
-        for name in present:
-            bits |= self.verdicts[name][element.get(name)]
+        for name, value in values:
+            bits |= self.verdicts[name][value]
         if self.shifts and bits >> self.shifts[0]:
             bits &= (1 << self.shifts[0]) - 1
             for names, shift in self._unions:
-                first = next((name for name in present if name in names), None)
+                first = next(((name, value) for name, value in values if name in names), None)
                 if first is not None:
-                    bits |= self.verdicts[first][element.get(first)] >> shift
+                    bits |= self.verdicts[first[0]][first[1]] >> shift
         return bits
 
 
@@ -114,16 +144,6 @@ def _attributes(predicates: Sequence[Any]) -> Sequence[Attribute]:
     if not all(isinstance(part, Attribute) for part in parts):
         raise UnsupportedError("a first predicate that is no test of attributes")
     return parts
-
-
-def _hints(tests: dict[str, list[tuple[int, AttributeTest]]]) -> list[tuple[str, int]]:
-    """Needles and the bits of the tests that each belongs to."""
-    found: dict[str, int] = {}
-    for each in tests.values():
-        for bit, test in each:
-            for needle in needles(test) or ():
-                found[needle] = found.get(needle, 0) | bit
-    return sorted(found.items())
 
 
 class Scan:
@@ -150,40 +170,38 @@ class Scan:
                 self._allowed[tag] = self._allowed.get(tag, self._any_tag) | 1 << place
                 if table.always[place]:
                     self._always[tag] = self._always.get(tag, 0) | 1 << place
+        # what a verdict may hold of these: the tests alone and their blocks of unions
+        self._wanted = self._mask | sum(self._mask << shift for shift in table.shifts)
         self._further = [(bit, predicates) for bit, predicates in table.further if bit & self._mask]
 
-    def walk(self, root: Any) -> Iterator[tuple[Any, int]]:
+    def walk(self, root: Any) -> list[tuple[Any, int]]:
         """The descendants that match, in document order, each with the bits of what it matches."""
-        table, mask, further = self._table, self._mask, self._further
-        verdicts, of_several, shifts = table.verdicts, table.of_several, table.shifts
-        allowed, any_tag, always = self._allowed, self._any_tag, self._always
+        verdicts, always, wanted = self._table.verdicts, self._always, self._wanted
+        for memo in verdicts.values():
+            memo.forget()
+        known = {name: memo.get for name, memo in verdicts.items()}
+        suspects: list[Any] = []
         for element in root.iterdescendants(*self._names):
-            bits = 0
-            names = element.keys()
-            if names:
-                present = [name for name in names if name in verdicts]
-                if len(present) == 1:
-                    name = present[0]
-                    found = bits = verdicts[name][element.get(name)]
-                    if found:
-                        # the only tested attribute is the first of every union
-                        for shift in shifts:
-                            bits |= found >> shift
-                        bits &= mask
-                elif present:
-                    bits = of_several(element, present) & mask
-                if bits:
-                    bits &= allowed.get(element.tag, any_tag)
-                    for bit, predicates in further:
-                        if bits & bit and not all(holds(each, element) for each in predicates):
-                            bits &= ~bit
-            if always and element.tag in always:
-                bits |= always[element.tag]
-            if bits:
-                yield element, bits
+            for name in element.keys():  # noqa: SIM118 - an element iterates over its children
+                look_up = known.get(name)
+                # a string that is not known is one to look at
+                if look_up is not None and look_up(element.get(name), -1) & wanted:
+                    suspects.append(element)
+                    break
+            else:
+                if always and element.tag in always:
+                    suspects.append(element)
+        found = [(element, [pair for pair in element.items() if pair[0] in verdicts]) for element in suspects]
+        self._table.learn(values for _, values in found)
+        return [(element, bits) for element, values in found if (bits := self._bits(element, values))]
 
-    def first(self, root: Any) -> list[Any]:
-        """The first match in document order, or nothing."""
-        for element, _ in self.walk(root):
-            return [element]
-        return []
+    def _bits(self, element: Any, values: Values) -> int:
+        """What an element matches."""
+        bits = self._table.bits_of(values) & self._mask
+        tag = element.tag
+        if bits:
+            bits &= self._allowed.get(tag, self._any_tag)
+            for bit, predicates in self._further:
+                if bits & bit and not all(holds(each, element) for each in predicates):
+                    bits &= ~bit
+        return bits | self._always.get(tag, 0)
