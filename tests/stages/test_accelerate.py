@@ -182,13 +182,14 @@ def test_the_self_test_needs_pages_with_texts(known_versions, monkeypatch):
 
 def test_a_page_that_fails_is_given_to_the_stock_code_and_counted(known_versions):
     pages = [PAGE, PAGE.replace("ferry", "FAILING ferry"), PAGE.replace("ferry", "EMPTY ferry"), "<p>", PAGE]
+    pages.append("<html id='failing'><body><div><img></div><p></p></body></html>")
     outcome, children = outcome_of("extraction_faults:make_failing_accelerated", *pages)
-    starts = ["The ferry", "The FAILING", "The EMPTY", None, "The ferry"]
+    starts = ["The ferry", "The FAILING", "The EMPTY", None, "The ferry", None]
     texts = outcome.batch.frame["text"]
     assert [None if want is None else text[: len(want)] for text, want in zip(texts, starts, strict=True)] == starts
-    assert outcome.noted == {"by_stock_code": 2} and children == 1
+    assert outcome.noted == {"by_stock_code": 3} and children == 1
     (empty,) = (verdict for verdict in outcome.verdicts if verdict.rule == "empty")
-    np.testing.assert_array_equal(empty.removed, [False, False, False, True, False])
+    np.testing.assert_array_equal(empty.removed, [False, False, False, True, False, True])
 
 
 def test_replacements_of_one_attribute_are_put_back_in_order():

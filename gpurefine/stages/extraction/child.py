@@ -66,8 +66,10 @@ def _reply(extract: Extractor, page: bytearray, bare_domains: bool, join_bullets
     try:
         text = extract(page.decode("utf-8", "replace"))
         text = tidy(text, bare_domains, join_bullets) if text else ""
-        kind = Kind.STOCK_TEXT if getattr(extract, "by_stock", False) else Kind.TEXT
-        return answer(kind, text) if text else answer(Kind.EMPTY)
+        by_stock = getattr(extract, "by_stock", False)
+        if text:
+            return answer(Kind.STOCK_TEXT if by_stock else Kind.TEXT, text)
+        return answer(Kind.STOCK_EMPTY if by_stock else Kind.EMPTY)
     except MemoryError:
         return answer(Kind.MEMORY)
     except BaseException as error:  # also what extension modules derive from it

@@ -40,7 +40,7 @@ class Answer:
     outcome : "text", "empty", or the rule that removes the page: "failed", "timeout", "memory", "crash"
     text : the text, if there is one
     evidence : the exception or the signal, if there was one
-    by_stock : whether the extractor as it is gave a text where the accelerated one had none
+    by_stock : whether the extractor as it is answered for the accelerated one, which failed or missed a text
     """
 
     outcome: str
@@ -126,8 +126,8 @@ class ChildProcess:
         kind, text = message
         if kind in (Kind.TEXT, Kind.STOCK_TEXT):
             return Answer("text", text, by_stock=kind == Kind.STOCK_TEXT)
-        if kind == Kind.EMPTY:
-            return Answer("empty")
+        if kind in (Kind.EMPTY, Kind.STOCK_EMPTY):
+            return Answer("empty", by_stock=kind == Kind.STOCK_EMPTY)
         if kind == Kind.FAILED:
             return Answer("failed", evidence=text)
         self.ended = True  # its memory is not what it was

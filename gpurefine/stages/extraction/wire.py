@@ -51,6 +51,7 @@ class Kind(IntEnum):
     FAILED = 5  #: the extractor raised an exception; its name and message
     MEMORY = 6  #: the page needs more memory than it may have; nothing
     STOCK_TEXT = 7  #: the text of the page, of which the accelerated extractor had none, by the extractor as it is
+    STOCK_EMPTY = 8  #: the accelerated extractor failed on the page, and the extractor as it is found no text; nothing
 
 
 def request(page: bytes | memoryview) -> list[bytes | memoryview]:

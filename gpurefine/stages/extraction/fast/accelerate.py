@@ -124,7 +124,7 @@ class Trafilatura:
     Attributes
     ----------
     why_stock : why the stock code is used although acceleration was asked for; None if it is not, or was not
-    by_stock : whether the last text came from the stock code, the accelerated one having none
+    by_stock : whether the stock code answered for the accelerated one, which failed or had no text where there is one
     before_retry : called before a page is given to the stock code as well, which is a page of its own to time limits
 
     Parameters
@@ -168,18 +168,19 @@ class Trafilatura:
             return extract_alone(html, self.settings)
         if not is_regular(html):
             return self._by_stock_code(html)
+        failed, text = False, None
         try:
             text = extract_alone(html, self.settings)
         except MemoryError:
             raise
         except Exception:
-            text = None
+            failed = True
         finally:
             self._patches.forget_page()
         if not text:
             self.before_retry()
             text = self._by_stock_code(html)
-            self.by_stock = bool(text)
+            self.by_stock = failed or bool(text)
         return text
 
     def _by_stock_code(self, html: str) -> str | None:
